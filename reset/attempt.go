@@ -1,0 +1,314 @@
+package reset
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+// A flying change is one that this process has leased the slot for.
+type flying struct {
+	change  change
+	account Account
+	record  []byte // key of the account record
+	held    heldJob
+}
+
+// runChange takes the slot for a change that is due and makes one attempt.
+func (s *Site) runChange(ctx context.Context, row kv.Pair) error {
+	h := heldJob{key: row.Key, kind: jobChange}
+	if err := json.Unmarshal(row.Value, &h.job); err != nil {
+		return errDamaged
+	}
+	if !s.takeTurn(ctx) {
+		return nil // still due
+	}
+	defer s.giveTurn(true)
+	f := s.svc.shared.flights.begin(h.Change)
+	if f == nil {
+		return nil // being tried in this process at this moment
+	}
+	defer s.svc.shared.flights.end(h.Change)
+	fl, err := s.leaseChange(ctx, h)
+	if err != nil || fl == nil {
+		return err
+	}
+	s.attempt(ctx, f, fl)
+	return nil
+}
+
+// leaseChange takes job and slot in one transaction. It returns nil if there
+// is nothing to try: the change was replaced, cancelled or has run out of
+// time, or the slot is in use.
+func (s *Site) leaseChange(ctx context.Context, h heldJob) (*flying, error) {
+	dead, err := s.deadLease(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	notice := s.newNotice(LetterFailed, Account{}, h.Reference, time.UnixMilli(h.Created))
+	var fl *flying
+	var ended bool
+	var lost string // why the change can not be applied any more
+	err = s.persist(ctx, func(tx kv.Tx) error {
+		fl, ended, lost = nil, false, ""
+		if err := h.holds(tx); err != nil {
+			return err
+		}
+		r, err := s.svc.loadRecord(tx, h.Record, now)
+		if err != nil {
+			return err
+		}
+		c := r.Change
+		if c == nil || c.ID != h.Change {
+			ended = true
+			return h.remove(tx)
+		}
+		if !s.slotIsFree(r.Lease, c.ID, dead) {
+			_, err := s.move(tx, &h, h.job, now.Add(slotPoll))
+			return err
+		}
+		switch {
+		case c.Era < s.svc.era:
+			lost = "an older copy of the store was put back"
+		case now.UnixMilli() >= c.Deadline:
+			lost = "the app did not take it within its time"
+		}
+		if lost != "" {
+			ended = true
+			return s.endChange(tx, &h, r, now, &notice)
+		}
+		j := h.job
+		j.Attempt, j.Holder = c.Attempt+1, s.svc.shared.holder
+		c.Attempt = j.Attempt
+		r.Lease = lease{Holder: j.Holder, Attempt: j.Attempt, Change: c.ID}
+		if err := r.put(tx, h.Record, now); err != nil {
+			return err
+		}
+		key, err := s.move(tx, &h, j, now.Add(s.lease()))
+		fl = &flying{change: *c, account: r.Account, record: h.Record, held: heldJob{job: j, key: key, kind: jobChange}}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if ended {
+		s.queue(jobChange).count.Add(-1)
+	}
+	if lost != "" {
+		s.added(jobNotice)
+		s.svc.alarm(s.ID, "a new password could not be applied and its owner is told: "+lost, nil, "reference", h.Reference)
+	}
+	return fl, nil
+}
+
+// deadLease returns the slot's lease if it was taken by another process and
+// has been over for long enough by our own clock.
+func (s *Site) deadLease(ctx context.Context, h heldJob) (lease, error) {
+	if s.svc.exclusive {
+		return lease{}, nil
+	}
+	var l lease
+	err := s.svc.store.View(ctx, func(tx kv.Reader) error {
+		r, err := s.svc.loadRecord(tx, h.Record, time.Now())
+		if err == nil {
+			l = r.Lease
+		}
+		return err
+	})
+	if err != nil || l.Holder == "" || l.Holder == s.svc.shared.holder {
+		return lease{}, err
+	}
+	mark := fmt.Sprintf("%s %s %d", l.Holder, l.Change, l.Attempt)
+	if s.svc.shared.foreign.unchangedFor(string(h.Record), mark, s.lease()) {
+		return l, nil
+	}
+	return lease{}, nil
+}
+
+// attempt hands the change to the app once and stores what came of it.
+func (s *Site) attempt(ctx context.Context, f *flight, fl *flying) {
+	c := fl.change
+	outcome := s.apply(ctx, fl)
+	attended := f.decide()
+	result, message := s.tell(outcome)
+	now := time.Now()
+	notice := s.newNotice(noticeFor(outcome.Verdict), fl.account, c.Reference, time.UnixMilli(c.At))
+	if outcome.Verdict == Applied {
+		notice.Created = now.UnixMilli()
+	}
+	wait := s.nextTry(c, outcome, now)
+	s.logAttempt(fl, outcome, message, wait)
+
+	store, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin/2)
+	defer cancel()
+	var ended, noticed bool
+	err := s.persist(store, func(tx kv.Tx) error {
+		ended, noticed = false, false
+		if err := fl.held.holds(tx); err != nil {
+			return err
+		}
+		r, err := s.svc.loadRecord(tx, fl.record, now)
+		if err != nil {
+			return err
+		}
+		if r.Change == nil || r.Change.ID != c.ID || r.Change.Attempt != c.Attempt {
+			ended = true
+			return s.endReplaced(tx, fl, r, outcome.Verdict, now)
+		}
+		r.Lease = lease{}
+		if wait > 0 {
+			if err := r.put(tx, fl.record, now); err != nil {
+				return err
+			}
+			free := fl.held.job
+			free.Holder = ""
+			_, err := s.move(tx, &fl.held, free, now.Add(wait))
+			return err
+		}
+		ended = true
+		var tell *job
+		if !attended || outcome.Verdict == Applied || outcome.Verdict == Retry {
+			tell, noticed = &notice, true
+		}
+		switch outcome.Verdict {
+		case Applied:
+			r.endGrants()
+			r.Tries, r.Consecutive = 0, 0
+		case Refused:
+			if g := r.grant(c.Grant); g != nil && g.release(now) {
+				if err := putGrantRow(tx, g.ID, fl.record, time.UnixMilli(g.Expires)); err != nil {
+					return err
+				}
+				r.Change.Grant = id{} // kept
+			}
+		}
+		return s.endChange(tx, &fl.held, r, now, tell)
+	})
+	if err != nil {
+		s.svc.alarm(s.ID, "the outcome of a change could not be stored; it is tried again", err, "reference", c.Reference)
+		if outcome.Verdict != Applied {
+			result = Result{Status: StatusPending}
+		}
+	}
+	if ended {
+		s.queue(jobChange).count.Add(-1)
+	}
+	if noticed {
+		s.added(jobNotice)
+	}
+	f.settle(result)
+}
+
+// apply calls the target within its time. A panic in it is an unknown outcome.
+func (s *Site) apply(ctx context.Context, fl *flying) (a Attempt) {
+	ctx, cancel := context.WithTimeout(ctx, s.AttemptTimeout)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			a = Attempt{Verdict: Retry, Alarm: true, Err: fmt.Errorf("panic: %T", p)}
+		}
+	}()
+	c := fl.change
+	return s.Target.Apply(ctx, Change{
+		Site: s.ID, ID: c.ID.String(), ResetID: c.Reference, Sequence: c.Sequence,
+		Account: fl.account, Format: c.Format, Password: c.Password, At: time.UnixMilli(c.At).UTC(),
+	})
+}
+
+// nextTry returns how long to wait for another attempt, or 0 if there is none.
+func (s *Site) nextTry(c change, a Attempt, now time.Time) time.Duration {
+	if a.Verdict != Retry {
+		return 0
+	}
+	left := time.UnixMilli(c.Deadline).Sub(now)
+	wait := max(backoff(changeBackoff, c.Attempt), min(a.RetryAfter, changeBackoff[len(changeBackoff)-1]))
+	if wait < left {
+		return wait
+	}
+	// One last attempt as late as possible, if there is time for one.
+	return max(left-s.lease(), 0)
+}
+
+// endChange empties the slot, ends the grant that the change came by, and
+// removes the job, in one transaction with the notice to the owner.
+func (s *Site) endChange(tx kv.Tx, h *heldJob, r *record, now time.Time, notice *job) error {
+	r.drop(r.Change.Grant)
+	r.Change, r.Lease = nil, lease{}
+	if err := r.put(tx, h.Record, now); err != nil {
+		return err
+	}
+	if notice != nil {
+		notice.To = &r.Account
+		if err := s.addNotice(tx, *notice); err != nil {
+			return err
+		}
+	}
+	return h.remove(tx)
+}
+
+// endReplaced ends an attempt whose change was replaced by a newer one, or
+// cancelled, while it was in flight: it only gives back what it held.
+func (s *Site) endReplaced(tx kv.Tx, fl *flying, r *record, v Verdict, now time.Time) error {
+	if r.Lease.Change == fl.change.ID && r.Lease.Attempt == fl.change.Attempt {
+		r.Lease = lease{}
+		if g := r.grant(fl.change.Grant); g != nil && g.Change == fl.change.ID {
+			if v != Refused || !g.release(now) {
+				r.drop(fl.change.Grant)
+			}
+		}
+		if err := r.put(tx, fl.record, now); err != nil {
+			return err
+		}
+	}
+	return fl.held.remove(tx)
+}
+
+// tell returns what the person who waits is told, and what the log says.
+func (s *Site) tell(a Attempt) (Result, string) {
+	switch a.Verdict {
+	case Applied:
+		return Result{Status: StatusChanged}, "password changed"
+	case Refused:
+		return Result{Status: StatusRefused, Detail: a.Detail}, "the app refused the new password"
+	case Gone:
+		return Result{Status: StatusGone}, "the app says that the account is gone"
+	case Superseded:
+		return Result{Status: StatusSuperseded}, "the app has a newer change"
+	default:
+		return Result{Status: StatusPending}, "the app did not take the change yet"
+	}
+}
+
+func noticeFor(v Verdict) LetterKind {
+	switch v {
+	case Applied:
+		return LetterChanged
+	case Refused:
+		return LetterRefused
+	default:
+		return LetterFailed
+	}
+}
+
+func (s *Site) logAttempt(fl *flying, a Attempt, message string, wait time.Duration) {
+	attrs := []any{"reference", fl.change.Reference, "change", fl.change.ID.String(), "attempt", fl.change.Attempt}
+	if a.Err != nil {
+		attrs = append(attrs, "cause", a.Err.Error())
+	}
+	switch {
+	case a.Verdict == Applied || a.Verdict == Refused:
+		s.log.Info(message, attrs...)
+	case a.Verdict == Superseded:
+		s.svc.alarm(s.ID, "the app reports a newer change that is not known here; does something else set passwords with this sequence?", a.Err, attrs[:4]...)
+	case a.Verdict == Retry && wait == 0:
+		s.svc.alarm(s.ID, "a new password could not be applied and its owner is told: the app did not take it within its time", a.Err, attrs[:4]...)
+	case a.Alarm:
+		s.svc.alarm(s.ID, "the target is set up wrongly; changes stay queued", a.Err, attrs[:4]...)
+	default:
+		s.log.Warn(message, append(attrs, "again_in", wait.Round(time.Second).String())...)
+	}
+}

@@ -1,0 +1,224 @@
+package reset
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+// errClaimed says that a change stands on the grant already.
+var errClaimed = errors.New("grant is claimed")
+
+// Change sets a new password: it claims the grant, journals the change and
+// hands it to the app at once. It waits about five seconds for the app and
+// then answers [StatusPending]; the change goes on, also if ctx ends.
+//
+// A token whose change is under way gets that change's outcome, never a second
+// change. It returns [ErrGrant] before anything else is looked at, a
+// [*PasswordError], a [*LimitError] or [ErrUnavailable]; after any of them the
+// grant is as it was, but for ErrUnavailable, after which the change may have
+// been stored: then the same token answers with its outcome.
+func (s *Site) Change(ctx context.Context, n NewPassword) (Result, error) {
+	if err := s.limit(limitChange, n.ClientIP); err != nil {
+		return Result{}, err
+	}
+	t, err := parseToken(n.Token)
+	if err != nil {
+		return Result{}, err
+	}
+	var account Account
+	var claimed id
+	err = s.view(ctx, "reading a grant", func(tx kv.Reader) error {
+		_, r, g, _, err := s.open(tx, t, time.Now())
+		if err == nil {
+			account, claimed = r.Account, g.Change
+		}
+		return err
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	if !claimed.isZero() {
+		return s.outcome(ctx, claimed), nil
+	}
+	about := []string{account.Login, account.Email, account.Name}
+	if reasons := s.Passwords.Check(n.Password, about); len(reasons) > 0 {
+		return Result{}, &PasswordError{Reasons: reasons}
+	}
+	if !s.svc.clockIsSane(time.Now()) {
+		return Result{}, ErrUnavailable
+	}
+	if s.full(jobChange) {
+		s.svc.alarm(s.ID, "too many changes wait for the app; new ones are refused until it is back", nil)
+		return Result{}, ErrUnavailable
+	}
+	format, password := "plain", n.Password
+	if s.Hasher != nil {
+		format = s.Hasher.Format()
+		if password, err = s.Hasher.Hash(n.Password); err != nil {
+			s.svc.alarm(s.ID, "hashing a password failed", err)
+			return Result{}, ErrUnavailable
+		}
+	}
+	return s.accept(ctx, t, format, password)
+}
+
+// accept journals the change and makes the first attempt.
+func (s *Site) accept(ctx context.Context, t token, format, password string) (Result, error) {
+	release, err := s.svc.hold()
+	if err != nil {
+		return Result{}, s.unavailable("accepting a new password", err)
+	}
+	turn := s.takeTurn(ctx)
+	now := time.Now()
+	a := &acceptance{site: s, token: t, now: now, turn: turn, job: s.newJob(jobChange, now, changeDeadline, "")}
+	a.change = change{
+		ID: newID(now), Grant: t.grant, Era: s.svc.era, Format: format, Password: password,
+		At: now.UnixMilli(), Deadline: a.job.Deadline,
+	}
+	f := s.svc.shared.flights.begin(a.change.ID)
+	f.join()
+	err = s.svc.store.Update(ctx, a.write)
+	if err != nil || !a.leased {
+		s.svc.shared.flights.end(a.change.ID)
+		s.giveTurn(turn)
+		release()
+	}
+	switch {
+	case errors.Is(err, errClaimed):
+		return s.outcome(ctx, a.claimedBy), nil
+	case errors.Is(err, ErrGrant):
+		return Result{}, ErrGrant
+	case err != nil:
+		return Result{}, s.unavailable("accepting a new password", err)
+	}
+	s.log.Info("new password accepted", "reference", a.held.Reference, "change", a.change.ID.String())
+	s.added(jobChange)
+	if !a.leased {
+		return Result{Status: StatusPending}, nil
+	}
+	s.svc.crew.start(func() {
+		defer release()
+		defer s.giveTurn(turn)
+		defer s.svc.shared.flights.end(a.change.ID)
+		defer s.recovered("change")
+		s.attempt(context.WithoutCancel(ctx), f, a.flying())
+	})
+	return f.wait(ctx), nil
+}
+
+// outcome waits for the change that stands on a grant.
+func (s *Site) outcome(ctx context.Context, change id) Result {
+	f := s.svc.shared.flights.get(change)
+	if f == nil {
+		return Result{Status: StatusPending}
+	}
+	f.join()
+	return f.wait(ctx)
+}
+
+// takeTurn waits for one of the site's places on the way to the app, before
+// any lease is taken, so that no lease runs out in a line. It reports false
+// when there is none soon; then the worker makes the first attempt.
+func (s *Site) takeTurn(ctx context.Context) bool {
+	timer := time.NewTimer(attemptWait)
+	defer timer.Stop()
+	select {
+	case s.attempts <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+func (s *Site) giveTurn(taken bool) {
+	if taken {
+		<-s.attempts
+	}
+}
+
+// An acceptance is a change about to be journalled.
+type acceptance struct {
+	site   *Site
+	token  token
+	change change
+	job    job
+	now    time.Time
+	turn   bool // the first attempt may be made at once
+
+	claimedBy id // outcome with errClaimed
+	leased    bool
+	account   Account
+	record    []byte
+	held      heldJob
+}
+
+// write claims the grant and puts the change into the account's slot, in one
+// transaction with the job that carries it on after a crash.
+func (a *acceptance) write(tx kv.Tx) error {
+	s := a.site
+	key, r, g, _, err := s.open(tx, a.token, a.now)
+	if err != nil {
+		return err
+	}
+	if r.claims(*g) {
+		a.claimedBy = g.Change
+		return errClaimed
+	}
+	free := s.slotIsFree(r.Lease, a.change.ID, lease{})
+	if free {
+		if r.Change != nil {
+			r.drop(r.Change.Grant) // replaced before it was tried: the newest wins
+			g = r.grant(a.token.grant)
+		}
+		r.Lease = lease{}
+	}
+	c, j := a.change, a.job
+	c.Sequence, c.Reference = r.nextSequence(a.now), g.Reference
+	g.Change = c.ID
+	j.Reference, j.Record, j.Change = g.Reference, key, c.ID
+	due := a.now.Add(slotPoll)
+	a.leased = free && a.turn
+	if a.leased {
+		c.Attempt, j.Attempt, j.Holder = 1, 1, s.svc.shared.holder
+		r.Lease = lease{Holder: j.Holder, Attempt: 1, Change: c.ID}
+		due = a.now.Add(s.lease())
+	}
+	r.Change = &c
+	a.account, a.record = r.Account, key
+	a.held = heldJob{job: j, key: s.queueKey(jobChange, due, j.ID), kind: jobChange}
+	if err := r.put(tx, key, a.now); err != nil {
+		return err
+	}
+	if err := s.addJob(tx, jobChange, j, due); err != nil {
+		return err
+	}
+	a.change.Sequence, a.change.Reference, a.change.Attempt = c.Sequence, c.Reference, c.Attempt
+	return nil
+}
+
+func (a *acceptance) flying() *flying {
+	return &flying{change: a.change, account: a.account, record: a.record, held: a.held}
+}
+
+// slotPoll is how soon a change looks again for a slot that is in use.
+const slotPoll = time.Second
+
+// slotIsFree reports whether nobody but the flight of change is on the way to
+// the app for the account. dead is a lease of another process that was judged
+// to be over.
+func (s *Site) slotIsFree(l lease, change id, dead lease) bool {
+	switch {
+	case l.Holder == "":
+		return true
+	case l.Holder == s.svc.shared.holder:
+		// Left by an attempt of ours whose outcome could not be stored, unless
+		// it is still under way.
+		return l.Change == change || s.svc.shared.flights.get(l.Change) == nil
+	default:
+		return s.svc.exclusive || l == dead
+	}
+}

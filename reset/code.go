@@ -1,0 +1,154 @@
+package reset
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+// maxCompared bounds the accounts that one guess is compared with.
+const maxCompared = 8
+
+// A guess is one code entry under way.
+type guess struct {
+	site   *Site
+	login  string
+	code   string
+	now    time.Time
+	second token // its verifier answers a right code
+
+	found   id // outcome: the grant that the code opens
+	matches int
+}
+
+// Code checks a code that was typed with its login and answers with a token
+// for the same grant, living as long as the code would have. It consumes
+// nothing.
+//
+// Every guess that is compared with a live code is counted against the
+// account, in the transaction that compares; where there is none to compare
+// with, as much is written for a decoy. It returns [ErrLogin], [ErrCode], a
+// [*LimitError] or [ErrUnavailable].
+func (s *Site) Code(ctx context.Context, e CodeEntry) (tokenText string, err error) {
+	login, err := cleanLogin(e.Login)
+	if err != nil {
+		return "", err
+	}
+	if err := s.limit(limitCode, e.ClientIP); err != nil {
+		return "", err
+	}
+	code, ok := parseCode(e.Code)
+	if !ok {
+		return "", ErrCode
+	}
+	now := time.Now()
+	if !s.svc.clockIsSane(now) {
+		return "", ErrUnavailable
+	}
+	g := &guess{site: s, login: login, code: code, now: now}
+	g.second = newToken(id{})
+	err = s.svc.store.Update(ctx, g.compare)
+	switch {
+	case err != nil && !errors.Is(err, ErrCode):
+		return "", s.unavailable("checking a code", err)
+	case g.matches != 1:
+		s.log.Info("wrong or dead code entered")
+		return "", ErrCode
+	}
+	g.second.grant = g.found
+	return g.second.String(), nil
+}
+
+// compare runs in one transaction: it finds the live codes of the login,
+// compares the guess with each, and counts it.
+func (g *guess) compare(tx kv.Tx) error {
+	g.found, g.matches = id{}, 0
+	var row loginRow
+	if err := getRow(tx, g.site.loginKey(g.login), &row); err != nil {
+		return err
+	}
+	keys, records, err := g.load(tx, row)
+	if err != nil {
+		return err
+	}
+	compared := make([]bool, len(records))
+	var hit *grant
+	for n, r := range records {
+		if r.Tries >= triesPerMint || r.codesOff() {
+			continue
+		}
+		for i := range r.Grants {
+			if !r.Grants[i].hasCode(g.now.Add(g.site.svc.skew)) {
+				continue
+			}
+			compared[n] = true
+			if equalHash(r.Grants[i].Code, g.site.codeHash(r.Grants[i].ID, g.code)) && !r.Decoy {
+				hit = &r.Grants[i]
+				g.matches++
+			}
+		}
+	}
+	wrote := false
+	for n, r := range records {
+		if !compared[n] {
+			continue
+		}
+		// Two matches are a failure: which account was meant is not known.
+		if g.matches == 1 {
+			if r.grant(hit.ID) == hit {
+				g.found = hit.ID
+				hit.addSecond(g.second)
+			}
+		} else {
+			r.guessed(g.now)
+		}
+		if err := r.put(tx, keys[n], g.now); err != nil {
+			return err
+		}
+		wrote = true
+	}
+	if !wrote {
+		return g.writeDecoy(tx)
+	}
+	return nil
+}
+
+// load reads the records that the live codes of a login belong to.
+func (g *guess) load(tx kv.Tx, row loginRow) (keys [][]byte, records []*record, err error) {
+	for n := len(row.Live) - 1; n >= 0 && len(keys) < maxCompared; n-- {
+		l := row.Live[n]
+		if l.Expires <= g.now.UnixMilli() || containsKey(keys, l.Account) {
+			continue
+		}
+		r, err := g.site.svc.loadRecord(tx, l.Account, g.now)
+		if err != nil {
+			return nil, nil, err
+		}
+		keys, records = append(keys, l.Account), append(records, r)
+	}
+	return keys, records, nil
+}
+
+// writeDecoy does the work of a failed guess where there is nothing to guess
+// at.
+func (g *guess) writeDecoy(tx kv.Tx) error {
+	key := g.site.decoyKey(g.login)
+	r, err := g.site.svc.loadRecord(tx, key, g.now)
+	if err != nil {
+		return err
+	}
+	r.Decoy = true
+	return r.put(tx, key, g.now)
+}
+
+func containsKey(keys [][]byte, key []byte) bool {
+	for _, k := range keys {
+		if bytes.Equal(k, key) {
+			return true
+		}
+	}
+	return false
+}

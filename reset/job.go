@@ -1,0 +1,110 @@
+package reset
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// A jobKind says what a job does. Each kind of each site has a queue of its
+// own, so that waiting mails hold up no change and one site no other.
+type jobKind byte
+
+const (
+	jobMail   jobKind = 'm' // look a login up and mail link and code
+	jobChange jobKind = 'c' // hand a change to the app
+	jobNotice jobKind = 'n' // tell the owner what became of a change
+)
+
+var jobKinds = []jobKind{jobMail, jobChange, jobNotice}
+
+func (k jobKind) String() string {
+	switch k {
+	case jobMail:
+		return "mail"
+	case jobChange:
+		return "change"
+	default:
+		return "notice"
+	}
+}
+
+// Deadlines. A link mailed later than an hour after it was asked for would
+// only surprise; a password must not change days later.
+const (
+	mailDeadline   = time.Hour
+	changeDeadline = 24 * time.Hour
+	noticeDeadline = 48 * time.Hour
+)
+
+// Leases. An attempt must end leaseMargin before its lease does.
+const (
+	leaseMargin = 10 * time.Second
+	mailLease   = 100 * time.Second
+)
+
+// A job is durable work with a deadline. Who leases it moves its row to the
+// end of the lease: after a crash it comes due again by itself.
+type job struct {
+	ID        id     `json:"id"`
+	Kind      string `json:"kind"`
+	Site      string `json:"site"`
+	Attempt   int    `json:"attempt"`
+	Holder    string `json:"holder"` // who has leased it
+	Created   int64  `json:"created"`
+	Deadline  int64  `json:"deadline"`
+	Reference string `json:"reference"`
+
+	// Mail: what was typed, and after the first look which of its accounts
+	// this job is for, and whether that account's limits have counted it.
+	Login   string `json:"login,omitempty"`
+	Account string `json:"account,omitempty"`
+	Counted bool   `json:"counted,omitempty"`
+
+	// Change: where it lies.
+	Record []byte `json:"record,omitempty"`
+	Change id     `json:"change,omitzero"`
+
+	// Notice.
+	Letter LetterKind `json:"letter,omitempty"`
+	To     *Account   `json:"to,omitempty"`
+}
+
+var (
+	// errStale says that the job was taken over, moved or ended meanwhile.
+	errStale = errors.New("job is no longer held")
+	// errDamaged says that a row does not decode.
+	errDamaged = errors.New("row is damaged")
+)
+
+// mailBackoff and changeBackoff are the waits before the second, third, …
+// attempt; the last one repeats.
+var (
+	mailBackoff = []time.Duration{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}
+
+	changeBackoff = []time.Duration{ // elapsed
+		5 * time.Second,  // 5 s
+		30 * time.Second, // 35 s
+		2 * time.Minute,  // 3 min
+		5 * time.Minute,  // 8 min
+		15 * time.Minute, // 23 min
+		30 * time.Minute, // 53 min
+		time.Hour,        // 2 h
+		2 * time.Hour,    // every 2 h, to the deadline of 24 h
+	}
+)
+
+// backoff returns how long to wait after the given attempt (1 is the first),
+// ± 20 % so that what failed together does not come back together.
+func backoff(table []time.Duration, attempt int) time.Duration {
+	d := table[min(max(attempt, 1), len(table))-1]
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+}
+
+// leaseLength is how long an attempt at a job of this kind may take in all.
+func (s *Site) leaseLength(k jobKind) time.Duration {
+	if k == jobChange {
+		return s.lease()
+	}
+	return mailLease
+}

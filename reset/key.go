@@ -1,0 +1,79 @@
+package reset
+
+import (
+	"time"
+)
+
+// Tables are told apart by the first byte of a key. What comes from a person
+// or a directory is in a key only as an HMAC.
+//
+//	a  account record          account(16)
+//	g  where a grant is kept   grant id(16)
+//	l  live codes of a login   login(16)
+//	j  queue                   site(8) kind(1) due(6) job id(16)
+//	x  expiry                  when(6) key it is about
+const (
+	tableAccount = 'a'
+	tableGrant   = 'g'
+	tableLogin   = 'l'
+	tableQueue   = 'j'
+	tableExpiry  = 'x'
+)
+
+func (s *Site) accountKey(accountID string) []byte {
+	return s.key(tableAccount, "account", accountID)
+}
+
+// decoyKey is where the record of a login without an account is kept.
+func (s *Site) decoyKey(login string) []byte {
+	return s.key(tableAccount, "decoy", fold(login))
+}
+
+func (s *Site) loginKey(login string) []byte {
+	return s.key(tableLogin, "login", fold(login))
+}
+
+func (s *Site) key(table byte, label, name string) []byte {
+	h := s.svc.index.Index(label, s.ID, name)
+	return append([]byte{table}, h[:16]...)
+}
+
+func grantKey(grant id) []byte {
+	return append([]byte{tableGrant}, grant[:]...)
+}
+
+func (s *Site) queuePrefix(k jobKind) []byte {
+	h := s.svc.index.Index("queue", s.ID)
+	return append(append([]byte{tableQueue}, h[:8]...), byte(k))
+}
+
+// queueKey puts a job where the scan for due jobs finds it in time. A job
+// that is leased stands at the end of its lease.
+func (s *Site) queueKey(k jobKind, due time.Time, job id) []byte {
+	b := append(s.queuePrefix(k), 0, 0, 0, 0, 0, 0)
+	putMillis(b[len(b)-6:], due.UnixMilli())
+	return append(b, job[:]...)
+}
+
+// dueOf reads the time out of a queue key.
+func dueOf(key []byte) time.Time {
+	return time.UnixMilli(getMillis(key[10:16]))
+}
+
+func expiryKey(when time.Time, key []byte) []byte {
+	b := make([]byte, 7, 7+len(key))
+	b[0] = tableExpiry
+	putMillis(b[1:7], when.UnixMilli())
+	return append(b, key...)
+}
+
+// after returns the first key that does not begin with prefix.
+func after(prefix []byte) []byte {
+	end := append([]byte(nil), prefix...)
+	for n := len(end) - 1; n >= 0; n-- {
+		if end[n]++; end[n] != 0 {
+			return end[:n+1]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,217 @@
+package reset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+// maxAccounts is how many accounts one login may stand for; each gets a mail.
+const maxAccounts = 5
+
+// runMail makes one attempt at a request: look up, mint, mail. Secrets are
+// made for each attempt and never stored, so a retry mints again.
+//
+// A hit, a miss and a limited request make the same updates: lease, mint,
+// finish.
+func (s *Site) runMail(ctx context.Context, h *heldJob) error {
+	now := time.Now()
+	if now.UnixMilli() >= h.Deadline {
+		s.log.Warn("reset given up: its hour is over", "reference", h.Reference, "attempts", h.Attempt-1)
+		return s.finish(ctx, h, nil)
+	}
+	if !s.svc.clockIsSane(now) {
+		return s.postpone(ctx, h, backoff(mailBackoff, h.Attempt), nil)
+	}
+	account, others, err := s.lookup(ctx, h)
+	if err != nil {
+		s.logLookup(h, err)
+		return s.retryMail(ctx, h, nil)
+	}
+	m := s.newMinting(account, h.Login, h.Counted, time.Now())
+	if err := s.mint(ctx, h, m, others); err != nil {
+		return err
+	}
+	if m.decoy || !m.minted {
+		s.log.Debug("reset ended without a mail", "reference", h.Reference)
+		return s.finish(ctx, h, nil)
+	}
+	return s.mail(ctx, h, m)
+}
+
+// lookup asks the directory, unless this login is asked for too often. The
+// first account is this job's own; the others get jobs of theirs.
+func (s *Site) lookup(ctx context.Context, h *heldJob) (own *Account, others []Account, err error) {
+	first := h.Attempt == 1 && h.Account == ""
+	if first && !s.svc.shared.logins.take(s.ID, h.Login, s.PerAccount, s.LinkTTL, time.Now()) {
+		return nil, nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	found, err := s.Directory.Lookup(ctx, h.Login)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(found) > maxAccounts {
+		s.svc.alarm(s.ID, fmt.Sprintf("the directory returned more than %d accounts for one login; the rest gets no mail", maxAccounts), nil)
+		found = found[:maxAccounts]
+	}
+	usable := found[:0:0]
+	for _, a := range found {
+		if err := checkAccount(a); err != nil {
+			s.svc.alarm(s.ID, "the directory returned an account that can get no mail", err, "reference", h.Reference)
+			continue
+		}
+		usable = append(usable, a)
+	}
+	if h.Account != "" {
+		for n := range usable {
+			if usable[n].ID == h.Account {
+				return &usable[n], nil, nil
+			}
+		}
+		return nil, nil, nil // the account is gone since
+	}
+	if len(usable) == 0 {
+		return nil, nil, nil
+	}
+	return &usable[0], usable[1:], nil
+}
+
+const lookupTimeout = 15 * time.Second
+
+// checkAccount holds what a directory returned to the same rules as typed
+// input.
+func checkAccount(a Account) error {
+	if a.ID == "" || len(a.ID) > 128 {
+		return errors.New("its id is empty or longer than 128 bytes")
+	}
+	if _, err := cleanLogin(a.Login); err != nil {
+		return errors.New("its login is not a login")
+	}
+	if err := ValidAddress(a.Email); err != nil {
+		return errors.New("its address is not one that mail can go to")
+	}
+	return nil
+}
+
+// mint writes the grant, pins the job to its account and queues the mails to
+// the others.
+func (s *Site) mint(ctx context.Context, h *heldJob, m *minting, others []Account) error {
+	pinned := h.job
+	pinned.Account, pinned.Counted = m.account.ID, true
+	siblings := make([]job, len(others))
+	for n, a := range others {
+		siblings[n] = s.newJob(jobMail, m.now, mailDeadline, h.Reference)
+		siblings[n].Deadline, siblings[n].Login, siblings[n].Account = h.Deadline, h.Login, a.ID
+	}
+	due := dueOf(h.key)
+	err := s.svc.store.Update(ctx, func(tx kv.Tx) error {
+		if err := h.holds(tx); err != nil {
+			return err
+		}
+		if err := m.write(tx, h.Reference); err != nil {
+			return err
+		}
+		for _, j := range siblings {
+			if err := s.addJob(tx, jobMail, j, m.now); err != nil {
+				return err
+			}
+		}
+		_, err := s.move(tx, h, pinned, due)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	h.job = pinned
+	for range siblings {
+		s.added(jobMail)
+	}
+	return nil
+}
+
+// mail composes and sends the letter of a minting and stores what became of
+// it.
+func (s *Site) mail(ctx context.Context, h *heldJob, m *minting) error {
+	l := Letter{
+		Kind: LetterReset, To: m.account, MessageID: h.ID.String(), Reference: h.Reference,
+		RequestedAt: time.UnixMilli(h.Created),
+		Link:        s.Links.Link(m.link.String()), CancelLink: s.Links.CancelLink(m.cancel.String()), AskLink: s.Links.AskLink(),
+		LinkTTL: s.LinkTTL, CodeTTL: s.CodeTTL,
+	}
+	if m.coded {
+		l.Code = m.code
+	}
+	d := s.send(ctx, l)
+	// The outcome is stored even if the attempt used up its time.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
+	defer cancel()
+	s.logDelivery(h, d)
+	switch d.Status {
+	case Sent:
+		return s.finish(ctx, h, nil)
+	case Rejected:
+		return s.finish(ctx, h, m.unmint)
+	case NotSent, Misconfigured:
+		return s.retryMail(ctx, h, m.unmint)
+	default:
+		// It may have arrived: the links in it must live on.
+		return s.retryMail(ctx, h, nil)
+	}
+}
+
+// send composes a letter and hands it to the relay.
+func (s *Site) send(ctx context.Context, l Letter) Delivery {
+	msg, err := s.Composer.Compose(l)
+	if err != nil {
+		return Delivery{Status: Misconfigured, Err: fmt.Errorf("composing the mail: %w", err)}
+	}
+	return s.Mailer.Send(ctx, msg)
+}
+
+// retryMail puts the job to its next attempt, or ends it if that would be past
+// its deadline.
+func (s *Site) retryMail(ctx context.Context, h *heldJob, also func(kv.Tx) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
+	defer cancel()
+	wait := backoff(mailBackoff, h.Attempt)
+	if time.Now().Add(wait).UnixMilli() >= h.Deadline {
+		s.log.Warn("mail given up: its deadline comes before the next attempt",
+			"reference", h.Reference, "job", h.Kind, "attempts", h.Attempt)
+		return s.finish(ctx, h, also)
+	}
+	return s.postpone(ctx, h, wait, also)
+}
+
+// logDelivery says what became of a mail. Only the operator can mend a
+// refused login or a TLS fault: the queue rests and calls them.
+func (s *Site) logDelivery(h *heldJob, d Delivery) {
+	attrs := []any{"reference", h.Reference, "job", h.Kind, "attempt", h.Attempt}
+	if d.Err != nil {
+		attrs = append(attrs, "cause", d.Err.Error())
+	}
+	switch d.Status {
+	case Sent:
+		s.log.Info("mail handed to the relay", attrs...)
+	case Rejected:
+		s.log.Warn("the relay refused the mail for good", attrs...)
+	case Misconfigured:
+		s.queue(h.kind).rest(restAfterRefusal)
+		s.svc.alarm(s.ID, "mail can not be sent until a setting is mended; it stays queued", d.Err, "reference", h.Reference)
+	default:
+		s.log.Warn("mail not handed over yet", attrs...)
+	}
+}
+
+func (s *Site) logLookup(h *heldJob, err error) {
+	var a interface{ Alarm() bool }
+	if errors.As(err, &a) && a.Alarm() {
+		s.svc.alarm(s.ID, "the directory is set up wrongly; requests stay queued", err, "reference", h.Reference)
+		return
+	}
+	s.log.Warn("looking up an account failed; trying again", "reference", h.Reference, "attempt", h.Attempt, "cause", err.Error())
+}

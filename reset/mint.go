@@ -1,0 +1,176 @@
+package reset
+
+import (
+	"slices"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+// A minting is a grant about to be written, with the secrets that only its
+// mail will hold. Everything random is made before the transaction, which may
+// run more than once.
+type minting struct {
+	site    *Site
+	account Account // zero for a decoy
+	decoy   bool
+	login   string // as typed
+	now     time.Time
+	counted bool // an earlier attempt of this job has counted
+
+	link, cancel token
+	code         string
+	dummies      [loginRows]string // stand in where an account has fewer names
+
+	minted bool // outcome: the record lists the grant
+	coded  bool // outcome: the code can be used
+}
+
+// loginRows is how many login rows a minting writes: the login as typed, the
+// account's login and its address.
+const loginRows = 3
+
+// maxLiveCodes bounds the row of one login.
+const maxLiveCodes = 24
+
+// A loginRow lists the grants whose code may be entered with a login.
+type loginRow struct {
+	Live []liveCode `json:"live"`
+}
+
+type liveCode struct {
+	Grant   id     `json:"grant"`
+	Account []byte `json:"account"`
+	Expires int64  `json:"expires"`
+}
+
+// newMinting prepares a grant for the account; nil means that there is none,
+// and the same rows are written for a decoy.
+func (s *Site) newMinting(account *Account, login string, counted bool, now time.Time) *minting {
+	m := &minting{site: s, login: login, counted: counted, now: now, code: newCode()}
+	m.link = newToken(newID(now))
+	m.cancel = newToken(m.link.grant)
+	for n := range m.dummies {
+		m.dummies[n] = newToken(m.link.grant).String()
+	}
+	if account != nil {
+		m.account = *account
+	} else {
+		m.decoy = true
+	}
+	return m
+}
+
+func (m *minting) recordKey() []byte {
+	if m.decoy {
+		return m.site.decoyKey(m.login)
+	}
+	return m.site.accountKey(m.account.ID)
+}
+
+// write mints within a transaction: it counts the mail, lists the grant and
+// makes it findable. Where there is no account, or the limits of one are used
+// up, it writes as many rows of the same size and lists nothing that opens.
+func (m *minting) write(tx kv.Tx, reference string) error {
+	s, key := m.site, m.recordKey()
+	r, err := s.svc.loadRecord(tx, key, m.now)
+	if err != nil {
+		return err
+	}
+	m.minted, m.coded = m.counted || s.mayMint(r, m.now), false
+	expires := m.now.Add(s.LinkTTL)
+	if m.minted {
+		if !m.counted {
+			r.Mints = remember(s.PerAccount, r.Mints, m.now.UnixMilli())
+		}
+		r.Tries = 0
+		g := grant{
+			ID: m.link.grant, Epoch: r.Epoch, Reference: reference,
+			Link: m.link.hash(), Cancel: m.cancel.hash(),
+			Minted: m.now.UnixMilli(), Expires: expires.UnixMilli(),
+		}
+		if !r.codesOff() {
+			m.coded = true
+			g.Code = s.codeHash(g.ID, m.code)
+			g.CodeExpires = m.now.Add(s.CodeTTL).UnixMilli()
+		}
+		r.Grants = append(r.Grants, g)
+	}
+	if m.decoy {
+		r.Decoy = true
+	} else {
+		r.Account = m.account
+	}
+	if err := r.put(tx, key, m.now); err != nil {
+		return err
+	}
+	if err := putGrantRow(tx, m.link.grant, key, expires); err != nil {
+		return err
+	}
+	return m.writeLogins(tx, key)
+}
+
+// putGrantRow writes the pointer to a grant and its place in the expiry index.
+func putGrantRow(tx kv.Tx, grant id, record []byte, until time.Time) error {
+	key := grantKey(grant)
+	if err := putRow(tx, key, grantRow{Account: record, Until: until.UnixMilli()}, rowStep); err != nil {
+		return err
+	}
+	return tx.Put(expiryKey(until, key), nil)
+}
+
+// writeLogins makes the code findable under every name that its owner may
+// enter it with, so that no directory is asked when it comes in.
+func (m *minting) writeLogins(tx kv.Tx, record []byte) error {
+	until := m.now.Add(m.site.CodeTTL)
+	for _, name := range m.names() {
+		key := m.site.loginKey(name)
+		var row loginRow
+		if err := getRow(tx, key, &row); err != nil {
+			return err
+		}
+		isNew := len(row.Live) == 0
+		row.Live = slices.DeleteFunc(row.Live, func(l liveCode) bool { return l.Expires <= m.now.UnixMilli() })
+		row.Live = append(row.Live, liveCode{Grant: m.link.grant, Account: record, Expires: until.UnixMilli()})
+		if extra := len(row.Live) - maxLiveCodes; extra > 0 {
+			row.Live = row.Live[extra:]
+		}
+		if err := putRow(tx, key, row, rowStep); err != nil {
+			return err
+		}
+		if isNew {
+			if err := tx.Put(expiryKey(until, key), nil); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// names returns the names that the code may be entered with, always as many.
+func (m *minting) names() []string {
+	names := []string{fold(m.login)}
+	for _, n := range []string{m.account.Login, m.account.Email} {
+		if n = fold(n); n != "" && !slices.Contains(names, n) {
+			names = append(names, n)
+		}
+	}
+	for len(names) < loginRows {
+		names = append(names, m.dummies[len(names)])
+	}
+	return names
+}
+
+// unmint takes a grant back that surely reached nobody.
+func (m *minting) unmint(tx kv.Tx) error {
+	key := m.recordKey()
+	r, err := m.site.svc.loadRecord(tx, key, m.now)
+	if err != nil {
+		return err
+	}
+	r.drop(m.link.grant)
+	if err := r.put(tx, key, m.now); err != nil {
+		return err
+	}
+	return tx.Delete(grantKey(m.link.grant))
+}

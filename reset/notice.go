@@ -1,0 +1,42 @@
+package reset
+
+import (
+	"context"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+// newNotice prepares a mail that tells the owner of an account what became of
+// a change. It is queued in the transaction that ends the change and is never
+// held back by a limit: whoever changes a password must not be able to keep
+// its owner from hearing of it.
+func (s *Site) newNotice(l LetterKind, to Account, reference string, at time.Time) job {
+	j := s.newJob(jobNotice, time.Now(), noticeDeadline, reference)
+	j.Letter, j.To, j.Created = l, &to, at.UnixMilli()
+	return j
+}
+
+func (s *Site) addNotice(tx kv.Tx, j job) error {
+	return s.addJob(tx, jobNotice, j, time.UnixMilli(getMillis(j.ID[:])))
+}
+
+// runNotice makes one attempt at a notice.
+func (s *Site) runNotice(ctx context.Context, h *heldJob) error {
+	if time.Now().UnixMilli() >= h.Deadline || h.To == nil {
+		s.log.Warn("notice given up: its deadline is over", "reference", h.Reference, "letter", string(h.Letter))
+		return s.finish(ctx, h, nil)
+	}
+	d := s.send(ctx, Letter{
+		Kind: h.Letter, To: *h.To, MessageID: h.ID.String(), Reference: h.Reference,
+		RequestedAt: time.UnixMilli(h.Created), AskLink: s.Links.AskLink(),
+		LinkTTL: s.LinkTTL, CodeTTL: s.CodeTTL,
+	})
+	s.logDelivery(h, d)
+	if d.Status == Sent || d.Status == Rejected {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
+		defer cancel()
+		return s.finish(ctx, h, nil)
+	}
+	return s.retryMail(ctx, h, nil)
+}

@@ -1,0 +1,144 @@
+package reset
+
+import (
+	"context"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/passwords"
+)
+
+// An Account is what a directory knows of a person. Mail goes only to this
+// Email, never to what somebody typed.
+type Account struct {
+	ID     string `json:"id"`
+	Login  string `json:"login"`
+	Email  string `json:"email"`
+	Name   string `json:"name,omitempty"`
+	Locale string `json:"locale,omitempty"`
+}
+
+// A Directory finds the accounts behind a login.
+//
+// Lookup returns up to five accounts, none if the login is unknown. Any error
+// is retried until the deadline of the request. An error with a method
+// Alarm() bool that returns true needs the operator (a wrong setting) and is
+// logged as such.
+type Directory interface {
+	Lookup(ctx context.Context, login string) ([]Account, error)
+}
+
+// A Change is a new password on its way to the app.
+type Change struct {
+	Site     string
+	ID       string // the same for every attempt: the receiver's idempotency key (webhook-id)
+	ResetID  string // the reference that the person was shown
+	Sequence int64  // grows with each change of one account, even if the store is lost
+	Account  Account
+	Format   string // plain, bcrypt or argon2id
+	Password string // in that format
+	At       time.Time
+}
+
+// A Verdict is what a target made of one attempt to apply a change.
+type Verdict int
+
+// The verdicts. The zero value is Retry, so that an unknown outcome is one
+// that is tried again.
+const (
+	Retry      Verdict = iota // not known to be applied: try again later
+	Applied                   // the app has stored the new password
+	Refused                   // the app does not want this password; Detail says why
+	Gone                      // the account is gone
+	Superseded                // the app has applied a newer change
+)
+
+// An Attempt is the outcome of handing a change to a target.
+type Attempt struct {
+	Verdict    Verdict
+	Detail     string        // for Refused: the app's own words for the person, plain text, foreign
+	RetryAfter time.Duration // for Retry: what the app asked for; 0 if it did not
+	Err        error         // the cause, for the log; carries no secret
+	Alarm      bool          // the operator has to mend something
+}
+
+// A Target applies a change. Apply is bounded by the deadline of ctx and may
+// be called again with the same Change.ID.
+type Target interface {
+	Apply(ctx context.Context, c Change) Attempt
+}
+
+// A LetterKind names what a letter is for.
+type LetterKind string
+
+// The letters. All but LetterReset are notices.
+const (
+	LetterReset   LetterKind = "reset"   // link and code
+	LetterChanged LetterKind = "changed" // the password was changed
+	LetterRefused LetterKind = "refused" // the app refused it after the person had left: start again
+	LetterFailed  LetterKind = "failed"  // the change could not be handed over: start again
+)
+
+// A Letter is what a mail has to say. Links are absolute and already escaped.
+type Letter struct {
+	Kind        LetterKind
+	To          Account
+	MessageID   string // local part of the Message-ID, the same for all attempts of one job
+	Reference   string // of the request
+	RequestedAt time.Time
+	Link        string        // LetterReset: the page for the new password
+	Code        string        // LetterReset: eight digits, or "" while codes are off for the account
+	CancelLink  string        // LetterReset: "this wasn't me"
+	AskLink     string        // the form to ask for a new mail
+	LinkTTL     time.Duration // life of the link
+	CodeTTL     time.Duration // life of the code
+}
+
+// A Composer turns a letter into an Internet message.
+type Composer interface {
+	Compose(Letter) (Message, error)
+}
+
+// A Message is a complete mail with its envelope.
+type Message struct {
+	From string // envelope sender, a bare address
+	To   string // envelope recipient, a bare address
+	Data []byte // RFC 5322, CRLF line ends
+}
+
+// A DeliveryStatus says what became of one attempt to send a mail.
+type DeliveryStatus int
+
+// The outcomes of an attempt. The zero value is Unknown.
+const (
+	Unknown       DeliveryStatus = iota // it may have been handed over: retry, but the links in it live on
+	Sent                                // the relay has taken it
+	NotSent                             // surely nothing was handed over: retry
+	Rejected                            // the relay refuses this recipient or this mail for good
+	Misconfigured                       // refused login, TLS fault: keep the job, call the operator
+)
+
+// A Delivery is the outcome of sending one mail.
+type Delivery struct {
+	Status DeliveryStatus
+	Err    error // the cause, for the log: codes only, never an address or server text
+}
+
+// A Mailer sends one mail within the deadline of ctx.
+type Mailer interface {
+	Send(ctx context.Context, m Message) Delivery
+}
+
+// Passwords judges a new password. About holds the words an attacker would
+// try first: login, address and name of the account. It returns nil if the
+// password is acceptable.
+type Passwords interface {
+	Check(password string, about []string) []passwords.Reason
+	Rules() passwords.Rules
+}
+
+// A Hasher turns the password into the format that the app stores. A nil
+// Hasher means that the app gets the password as it was typed.
+type Hasher interface {
+	Format() string
+	Hash(password string) (string, error)
+}

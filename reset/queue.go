@@ -1,0 +1,278 @@
+package reset
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+// queueState is what this process knows of one queue.
+type queueState struct {
+	wake  chan struct{} // a job was added or a worker is free
+	count atomic.Int64  // jobs waiting, as far as this process knows
+
+	mu    sync.Mutex
+	busy  map[id]bool // jobs in flight in this process
+	until time.Time   // the queue rests until then
+}
+
+// poke makes the queue look for due jobs now.
+func (q *queueState) poke() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (q *queueState) begin(j id) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.busy[j] {
+		return false
+	}
+	q.busy[j] = true
+	return true
+}
+
+func (q *queueState) end(j id) {
+	q.mu.Lock()
+	delete(q.busy, j)
+	q.mu.Unlock()
+	q.poke()
+}
+
+// rest makes the queue wait: a relay that refuses our login would only lock
+// the account if each mail tried anew.
+func (q *queueState) rest(d time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if until := time.Now().Add(d); until.After(q.until) {
+		q.until = until
+	}
+}
+
+func (q *queueState) resting() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return time.Until(q.until)
+}
+
+func (s *Site) queue(k jobKind) *queueState { return s.svc.shared.queue(s.queuePrefix(k)) }
+
+// A held job is one that this process has leased: the row it stands in and
+// what was in it. Whatever ends or moves it asks for both.
+type heldJob struct {
+	job
+	key  []byte
+	kind jobKind
+}
+
+// newJob fills in what all jobs have.
+func (s *Site) newJob(k jobKind, now time.Time, life time.Duration, reference string) job {
+	return job{
+		ID: newID(now), Kind: k.String(), Site: s.ID, Reference: reference,
+		Created: now.UnixMilli(), Deadline: now.Add(life).UnixMilli(),
+	}
+}
+
+// addJob queues a job within a transaction.
+func (s *Site) addJob(tx kv.Tx, k jobKind, j job, due time.Time) error {
+	return putRow(tx, s.queueKey(k, due, j.ID), j, jobStep)
+}
+
+// added tells the workers of a job that a transaction has stored.
+func (s *Site) added(k jobKind) {
+	q := s.queue(k)
+	q.count.Add(1)
+	q.poke()
+}
+
+// full reports whether the queue takes no more for now.
+func (s *Site) full(k jobKind) bool { return s.queue(k).count.Load() >= maxQueuedJob }
+
+// holds checks within a transaction that the job is still where and as this
+// process left it, so that a stale holder cannot act.
+func (h *heldJob) holds(tx kv.Tx) error {
+	var now job
+	b, err := tx.Get(h.key)
+	if err != nil {
+		return err
+	}
+	if b == nil {
+		return errStale
+	}
+	if err := json.Unmarshal(b, &now); err != nil || now.ID != h.ID || now.Attempt != h.Attempt || now.Holder != h.Holder {
+		return errStale
+	}
+	return nil
+}
+
+// remove ends the job within a transaction.
+func (h *heldJob) remove(tx kv.Tx) error { return tx.Delete(h.key) }
+
+// move puts the job, with what changed in it, to another time. The caller
+// sets h.key to the result once the transaction is stored.
+func (s *Site) move(tx kv.Tx, h *heldJob, j job, due time.Time) ([]byte, error) {
+	key := s.queueKey(h.kind, due, h.ID)
+	if !bytes.Equal(key, h.key) {
+		if err := tx.Delete(h.key); err != nil {
+			return nil, err
+		}
+	}
+	return key, putRow(tx, key, j, jobStep)
+}
+
+// leaseJob takes a due job for one attempt. found is the row as the scan saw
+// it; it returns errStale if somebody was quicker.
+func (s *Site) leaseJob(ctx context.Context, k jobKind, found kv.Pair) (*heldJob, error) {
+	h := &heldJob{key: found.Key, kind: k}
+	if err := json.Unmarshal(found.Value, &h.job); err != nil {
+		return nil, errDamaged
+	}
+	taken := h.job
+	taken.Attempt++
+	taken.Holder = s.svc.shared.holder
+	due := time.Now().Add(s.leaseLength(k))
+	var key []byte
+	err := s.svc.store.Update(ctx, func(tx kv.Tx) (err error) {
+		if err := h.holds(tx); err != nil {
+			return err
+		}
+		key, err = s.move(tx, h, taken, due)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.svc.shared.foreign.forget(string(h.ID[:]))
+	h.job, h.key = taken, key
+	return h, nil
+}
+
+// mayLease reports whether the lease that a due job carries is over.
+func (s *Site) mayLease(k jobKind, j job) bool {
+	if j.Holder == "" || j.Holder == s.svc.shared.holder || s.svc.exclusive {
+		return true
+	}
+	return s.svc.shared.foreign.unchangedFor(string(j.ID[:]), j.Holder, s.leaseLength(k))
+}
+
+// finish ends the job: also does what must happen in the same transaction.
+func (s *Site) finish(ctx context.Context, h *heldJob, also func(kv.Tx) error) error {
+	err := s.persist(ctx, func(tx kv.Tx) error {
+		if err := h.holds(tx); err != nil {
+			return err
+		}
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
+		}
+		return h.remove(tx)
+	})
+	if err == nil {
+		s.queue(h.kind).count.Add(-1)
+	}
+	return err
+}
+
+// postpone gives the lease back and puts the job to a later time.
+func (s *Site) postpone(ctx context.Context, h *heldJob, wait time.Duration, also func(kv.Tx) error) error {
+	free := h.job
+	free.Holder = ""
+	due := time.Now().Add(wait)
+	return s.persist(ctx, func(tx kv.Tx) error {
+		if err := h.holds(tx); err != nil {
+			return err
+		}
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
+		}
+		_, err := s.move(tx, h, free, due)
+		return err
+	})
+}
+
+// persist stores an outcome. The outcome of an attempt is worth more than one
+// try: if it is lost, the attempt is made again after the lease. It repeats
+// only closures that check what they find.
+func (s *Site) persist(ctx context.Context, fn func(kv.Tx) error) error {
+	var err error
+	for n := range 4 {
+		if err = s.svc.store.Update(ctx, fn); err == nil || !errors.Is(err, kv.ErrUnknown) {
+			if n > 0 && errors.Is(err, errStale) {
+				return nil // an earlier try, answered with "unknown", had been stored
+			}
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(50 * time.Millisecond << n):
+		}
+	}
+	return err
+}
+
+// recoverQueues counts what waits and, where no other process can have the
+// store open, frees what an earlier one had leased when it died.
+func (s *Service) recoverQueues(ctx context.Context) error {
+	for _, site := range s.sites {
+		for _, k := range jobKinds {
+			if err := site.recoverQueue(ctx, k); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Site) recoverQueue(ctx context.Context, k jobKind) error {
+	prefix := s.queuePrefix(k)
+	from, total := prefix, int64(0)
+	for {
+		var rows []kv.Pair
+		err := s.svc.store.View(ctx, func(r kv.Reader) (err error) {
+			rows, err = r.Scan(from, after(prefix), 500)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if err := s.freeDeadLease(ctx, k, row); err != nil {
+				return err
+			}
+		}
+		total += int64(len(rows))
+		if len(rows) < 500 {
+			break
+		}
+		from = append(rows[len(rows)-1].Key, 0)
+	}
+	s.queue(k).count.Store(total)
+	return nil
+}
+
+func (s *Site) freeDeadLease(ctx context.Context, k jobKind, row kv.Pair) error {
+	h := &heldJob{key: row.Key, kind: k}
+	if json.Unmarshal(row.Value, &h.job) != nil {
+		return nil // set aside with an alarm when it comes due
+	}
+	if !s.svc.exclusive || h.Holder == "" || h.Holder == s.svc.shared.holder {
+		return nil
+	}
+	err := s.postpone(ctx, h, 0, nil)
+	if errors.Is(err, errStale) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,230 @@
+package reset
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+// Sizes that rows are padded to, so that a row tells nothing by its length. A
+// record outgrows its step only with several live grants or a change, for a
+// decoy as for an account.
+const (
+	recordStep = 2 << 10
+	jobStep    = 768
+	rowStep    = 256
+)
+
+// Codes end after a number of wrong guesses: per mint, per day, and in a row
+// (NIST SP 800-63B-4 section 3.2.2 allows 100). Links are not touched by any
+// of them, so guessing locks nobody out.
+const (
+	triesPerMint     = 5
+	triesPerDay      = 20
+	triesConsecutive = 100
+)
+
+// A record is all that must hold together for one account. It is read and
+// written whole in one transaction.
+type record struct {
+	Account  Account `json:"account"`
+	Era      uint64  `json:"era"`
+	Epoch    uint64  `json:"epoch"`    // raised to end every grant at once
+	Sequence int64   `json:"sequence"` // of the newest change
+	Grants   []grant `json:"grants,omitempty"`
+	Change   *change `json:"change,omitempty"` // the one slot
+	Lease    lease   `json:"lease,omitzero"`   // of the slot, not of the change in it
+	Mints    []int64 `json:"mints,omitempty"`  // when mails were caused, in milliseconds
+
+	Tries       int   `json:"tries,omitempty"`       // wrong codes since the newest mint
+	Consecutive int   `json:"consecutive,omitempty"` // wrong codes since the last completed change
+	Today       int   `json:"today,omitempty"`       // wrong codes in the day that began at Day
+	Day         int64 `json:"day,omitempty"`
+
+	Decoy bool  `json:"decoy,omitempty"`
+	Seen  int64 `json:"seen"` // last written, in milliseconds
+}
+
+// A change is a new password in the slot. It is gone with its password at
+// every final outcome.
+type change struct {
+	ID        id     `json:"id"`
+	Grant     id     `json:"grant"`
+	Sequence  int64  `json:"sequence"`
+	Attempt   int    `json:"attempt"` // number of the newest attempt
+	Era       uint64 `json:"era"`
+	Reference string `json:"reference"`
+	Format    string `json:"format"`
+	Password  string `json:"password"`
+	At        int64  `json:"at"`
+	Deadline  int64  `json:"deadline"`
+}
+
+// A lease gives one holder the slot for one attempt.
+type lease struct {
+	Holder  string `json:"holder,omitempty"`
+	Attempt int    `json:"attempt,omitempty"`
+	Change  id     `json:"change,omitzero"`
+}
+
+// loadRecord reads the record under key, or makes a new one. What has expired
+// or belongs to an earlier era is dropped as it is met.
+func (s *Service) loadRecord(tx getter, key []byte, now time.Time) (*record, error) {
+	r := &record{Era: s.era}
+	if err := getRow(tx, key, r); err != nil {
+		return nil, err
+	}
+	if r.Era < s.era {
+		// An older copy of the store was put back: these grants may have been
+		// used since. The change is left to its job, which reports it.
+		r.Grants, r.Era = nil, s.era
+		r.Epoch++
+	}
+	live := r.Grants[:0]
+	for _, g := range r.Grants {
+		if g.Epoch == r.Epoch && (r.claims(g) || !g.expired(now.Add(s.skew))) {
+			live = append(live, g)
+		}
+	}
+	r.Grants = live
+	if now.UnixMilli()-r.Day >= (24 * time.Hour).Milliseconds() {
+		r.Day, r.Today = 0, 0
+	}
+	return r, nil
+}
+
+// put stores the record. A row that is new gets its place in the expiry
+// index; the sweeper moves it from there on.
+func (r *record) put(tx kv.Tx, key []byte, now time.Time) error {
+	isNew := r.Seen == 0
+	r.Seen = now.UnixMilli()
+	if err := putRow(tx, key, r, recordStep); err != nil {
+		return err
+	}
+	if isNew {
+		return tx.Put(expiryKey(r.until(now), key), nil)
+	}
+	return nil
+}
+
+// until returns when the record may be forgotten.
+func (r *record) until(now time.Time) time.Time {
+	until := time.UnixMilli(r.Seen).Add(DefaultCodeTTL)
+	later := func(t time.Time) {
+		if t.After(until) {
+			until = t
+		}
+	}
+	for _, g := range r.Grants {
+		later(time.UnixMilli(max(g.Expires, g.CodeExpires)))
+	}
+	if r.Decoy {
+		// A flood of unknown logins must not fill the disk: nothing depends on
+		// a decoy, so its counters go with its grants.
+		return until
+	}
+	if n := len(r.Mints); n > 0 {
+		later(time.UnixMilli(r.Mints[n-1]).Add(maxWindow))
+	}
+	if r.Change != nil {
+		later(time.UnixMilli(r.Change.Deadline).Add(time.Hour))
+	}
+	if r.Day != 0 {
+		later(time.UnixMilli(r.Day).Add(24 * time.Hour))
+	}
+	if r.Consecutive > 0 {
+		// Waiting must not lower the count: it is looked at again, never dropped.
+		later(now.Add(30 * 24 * time.Hour))
+	}
+	return until
+}
+
+// grant returns the listed grant with that id, or nil.
+func (r *record) grant(i id) *grant {
+	for n := range r.Grants {
+		if r.Grants[n].ID == i {
+			return &r.Grants[n]
+		}
+	}
+	return nil
+}
+
+// drop ends one grant.
+func (r *record) drop(i id) {
+	for n := range r.Grants {
+		if r.Grants[n].ID == i {
+			r.Grants = append(r.Grants[:n], r.Grants[n+1:]...)
+			return
+		}
+	}
+}
+
+// endGrants ends every grant of the account.
+func (r *record) endGrants() {
+	r.Epoch++
+	r.Grants = nil
+}
+
+// codesOff reports whether guessing has used up what the account may stand.
+func (r *record) codesOff() bool {
+	return r.Consecutive >= triesConsecutive || r.Today >= triesPerDay
+}
+
+// guessed counts one wrong code.
+func (r *record) guessed(now time.Time) {
+	r.Tries++
+	r.Consecutive++
+	if r.Day == 0 {
+		r.Day = now.UnixMilli()
+	}
+	r.Today++
+}
+
+// nextSequence returns a number above every earlier one of the account, also
+// if the store was lost in between. Milliseconds are safe in JSON until the
+// year 287396.
+func (r *record) nextSequence(now time.Time) int64 {
+	r.Sequence = max(r.Sequence+1, now.UnixMilli())
+	return r.Sequence
+}
+
+// getter is the part of a Reader and of a Tx that reads one row.
+type getter interface {
+	Get(key []byte) ([]byte, error)
+}
+
+// getRow reads a row into v and leaves v alone if there is none.
+func getRow(tx getter, key []byte, v any) error {
+	b, err := tx.Get(key)
+	if err != nil || b == nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("reading a row of table %q: %w", key[0], errDamaged)
+	}
+	return nil
+}
+
+// putRow writes v padded with spaces, which JSON ignores, to a multiple of
+// step bytes.
+func putRow(tx kv.Tx, key []byte, v any, step int) error {
+	b, err := encodeRow(v, step)
+	if err != nil {
+		return err
+	}
+	return tx.Put(key, b)
+}
+
+func encodeRow(v any, step int) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a row: %w", err)
+	}
+	if over := len(b) % step; over > 0 {
+		b = append(b, bytes.Repeat([]byte{' '}, step-over)...)
+	}
+	return b, nil
+}

@@ -1,0 +1,51 @@
+package reset
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+// The look-up begins a random time after the answer, so that what the next
+// request meets tells nothing about this one.
+const (
+	minMailDelay = 200 * time.Millisecond
+	maxMailDelay = 2 * time.Second
+)
+
+// Request stores that somebody asked for a reset of a login and returns the
+// reference that person and operator know it by. Nothing is looked up: the
+// answer is the same for every login.
+//
+// It returns [ErrLogin], a [*LimitError] for this client, or [ErrUnavailable].
+func (s *Site) Request(ctx context.Context, r Request) (reference string, err error) {
+	login, err := cleanLogin(r.Login)
+	if err != nil {
+		return "", err
+	}
+	if err := s.limit(limitAsk, r.ClientIP); err != nil {
+		return "", err
+	}
+	now := time.Now()
+	if !s.svc.clockIsSane(now) {
+		return "", ErrUnavailable
+	}
+	if s.full(jobMail) {
+		s.svc.alarm(s.ID, "the mail queue is full; requests are refused until it drains", nil)
+		return "", ErrUnavailable
+	}
+	j := s.newJob(jobMail, now, mailDeadline, newReference())
+	j.Login = login
+	due := now.Add(minMailDelay + rand.N(maxMailDelay-minMailDelay))
+	err = s.svc.store.Update(ctx, func(tx kv.Tx) error {
+		return s.addJob(tx, jobMail, j, due)
+	})
+	if err != nil {
+		return "", s.unavailable("accepting a request", err)
+	}
+	s.added(jobMail)
+	s.log.Info("reset asked for", "reference", j.Reference)
+	return j.Reference, nil
+}

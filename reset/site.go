@@ -1,0 +1,141 @@
+package reset
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/passwords"
+)
+
+// Lives of link and code, and their bounds.
+const (
+	DefaultLinkTTL = 30 * time.Minute
+	DefaultCodeTTL = 10 * time.Minute
+
+	// MaxLinkTTL is the longest life of a link, also of one that is given
+	// back after the app refused a password. NIST SP 800-63B-4 section
+	// 4.2.1.2 allows 24 h for a recovery code sent by mail.
+	MaxLinkTTL = 24 * time.Hour
+)
+
+// Bounds of a site's work, so that none can use up what all share.
+const (
+	maxAttempts  = 32              // changes of one site on their way at once
+	attemptWait  = 2 * time.Second // how long a change waits for its turn
+	personWaits  = 5 * time.Second // how long a person waits for the app
+	maxQueuedJob = 100_000         // mails or changes of one site waiting
+)
+
+// Links builds the addresses that go into mails, from configuration only and
+// never from a request.
+type Links interface {
+	Link(token string) string
+	CancelLink(token string) string
+	AskLink() string
+}
+
+// SiteConfig is one password_reset block.
+type SiteConfig struct {
+	// ID names all that is stored for the site; another id is another site.
+	ID string
+
+	Directory Directory
+	Target    Target
+	Composer  Composer
+	Mailer    Mailer
+	Passwords Passwords
+	Hasher    Hasher // nil: the app gets the password as typed
+	Links     Links
+
+	LinkTTL time.Duration // default 30 min, at most 24 h
+	CodeTTL time.Duration // default 10 min, at most LinkTTL
+
+	// AttemptTimeout bounds one call of Target. Default 5 s.
+	AttemptTimeout time.Duration
+
+	// PerAccount are the mails that one account, and one typed login, may
+	// cause; all of them hold. Nil means no limit.
+	PerAccount []Window
+	// PerIP is how often one client address (one /64 of IPv6) may ask. The
+	// zero value means no limit.
+	PerIP Window
+}
+
+// A Site is the face of one site. Its methods may be called from several
+// goroutines at once. None of them tells whether an account exists.
+type Site struct {
+	SiteConfig
+	svc      *Service
+	log      *slog.Logger
+	attempts chan struct{} // a token for each change on its way
+}
+
+func newSite(s *Service, c SiteConfig) (*Site, error) {
+	if c.ID == "" {
+		return nil, errors.New("reset: a site needs an id")
+	}
+	if c.Directory == nil || c.Target == nil || c.Composer == nil || c.Mailer == nil || c.Passwords == nil || c.Links == nil {
+		return nil, fmt.Errorf("reset: site %q lacks an adapter", c.ID)
+	}
+	if c.LinkTTL == 0 {
+		c.LinkTTL = DefaultLinkTTL
+	}
+	if c.CodeTTL == 0 {
+		c.CodeTTL = min(DefaultCodeTTL, c.LinkTTL)
+	}
+	if c.LinkTTL < 0 || c.LinkTTL > MaxLinkTTL || c.CodeTTL < 0 || c.CodeTTL > c.LinkTTL {
+		return nil, fmt.Errorf("reset: site %q: a link lives at most %s, a code at most as long as the link", c.ID, MaxLinkTTL)
+	}
+	for _, w := range append(slices.Clone(c.PerAccount), c.PerIP) {
+		if !w.valid() && w != (Window{}) {
+			return nil, fmt.Errorf("reset: site %q: a limit of %d in %s; it must be at least 1 in at most %s", c.ID, w.N, w.Per, maxWindow)
+		}
+	}
+	if c.AttemptTimeout == 0 {
+		c.AttemptTimeout = 5 * time.Second
+	}
+	return &Site{
+		SiteConfig: c,
+		svc:        s,
+		log:        s.log.With("site", c.ID),
+		attempts:   make(chan struct{}, maxAttempts),
+	}, nil
+}
+
+// Rules returns what a new password must satisfy.
+func (s *Site) Rules() passwords.Rules { return s.Passwords.Rules() }
+
+// Key returns a key of this site's own for purpose, the same in every process
+// on this store.
+func (s *Site) Key(purpose string) [32]byte {
+	return s.svc.index.Index("key", s.ID, purpose)
+}
+
+// limit counts one request of a kind against the client's address.
+func (s *Site) limit(k limitKind, ip netip.Addr) error {
+	if s.PerIP.N == 0 || !ip.IsValid() {
+		// Behind a unix socket every visitor has an empty address. Counting
+		// them as one would lock everybody out.
+		return nil
+	}
+	if wait := s.svc.shared.clients.take(k, s.ID, ip, s.PerIP, time.Now()); wait > 0 {
+		return &LimitError{RetryAfter: wait}
+	}
+	return nil
+}
+
+// lease is how long an attempt to apply a change may hold the account's slot.
+// The attempt itself ends ten seconds earlier, so that its outcome is written
+// while the lease still stands.
+func (s *Site) lease() time.Duration { return s.AttemptTimeout + leaseMargin }
+
+// unavailable turns a failure of the store into the one sentence that is fit
+// for the public, and logs the cause.
+func (s *Site) unavailable(doing string, err error) error {
+	s.svc.alarm(s.ID, doing+" failed: the store does not take it", err)
+	return ErrUnavailable
+}

@@ -1,0 +1,179 @@
+package reset
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+const (
+	sweepInterval = 30 * time.Second
+	// sweepBatch keeps one transaction within the bounds of the store: three
+	// keys a row.
+	sweepBatch = 32
+	// orphanInterval is how often the queues of sites that are not configured
+	// are looked through.
+	orphanInterval = 10 * time.Minute
+)
+
+// sweep removes what has expired until ctx ends. Nothing depends on it:
+// expired rows are ignored wherever they are met.
+func (s *Service) sweep(ctx context.Context) {
+	orphans := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(sweepInterval):
+		}
+		release, err := s.hold()
+		if err != nil {
+			continue
+		}
+		for ctx.Err() == nil {
+			more, err := s.sweepOnce(ctx)
+			if err != nil && ctx.Err() == nil {
+				s.alarm("", "removing expired rows failed", err)
+			}
+			if !more || err != nil {
+				break
+			}
+		}
+		if time.Since(orphans) >= orphanInterval {
+			orphans = time.Now()
+			s.sweepOrphans(ctx)
+		}
+		release()
+	}
+}
+
+// sweepOnce removes one batch and reports whether there is more.
+func (s *Service) sweepOnce(ctx context.Context) (more bool, err error) {
+	// Clocks of other processes may be behind ours.
+	now := time.Now().Add(-s.skew)
+	var rows []kv.Pair
+	err = s.store.View(ctx, func(r kv.Reader) (err error) {
+		rows, err = r.Scan([]byte{tableExpiry}, expiryKey(now, nil), sweepBatch)
+		return err
+	})
+	if err != nil || len(rows) == 0 {
+		return false, err
+	}
+	err = s.store.Update(ctx, func(tx kv.Tx) error {
+		for _, row := range rows {
+			key := row.Key[7:]
+			until, err := s.expiry(tx, key, now)
+			if err != nil {
+				return err
+			}
+			if until.After(now) {
+				err = tx.Put(expiryKey(until, key), nil)
+			} else {
+				err = tx.Delete(key)
+			}
+			if err != nil {
+				return err
+			}
+			if err := tx.Delete(row.Key); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return len(rows) == sweepBatch, err
+}
+
+// expiry returns when the row under key may go; the zero time if there is no
+// such row.
+func (s *Service) expiry(tx kv.Tx, key []byte, now time.Time) (time.Time, error) {
+	b, err := tx.Get(key)
+	if err != nil || b == nil {
+		return time.Time{}, err
+	}
+	switch key[0] {
+	case tableAccount:
+		var r record
+		if json.Unmarshal(b, &r) != nil {
+			// Not to be read, but perhaps to be repaired: looked at again later.
+			return now.Add(24 * time.Hour), nil
+		}
+		return r.until(now), nil
+	case tableGrant:
+		var g grantRow
+		if json.Unmarshal(b, &g) != nil {
+			return time.Time{}, nil
+		}
+		return time.UnixMilli(g.Until), nil
+	default:
+		var l loginRow
+		if json.Unmarshal(b, &l) != nil {
+			return time.Time{}, nil
+		}
+		var until int64
+		for _, c := range l.Live {
+			until = max(until, c.Expires)
+		}
+		return time.UnixMilli(until), nil
+	}
+}
+
+// sweepOrphans ends jobs of sites that are no longer configured, at their
+// deadline: until then the site may come back.
+func (s *Service) sweepOrphans(ctx context.Context) {
+	from := []byte{tableQueue}
+	for ctx.Err() == nil {
+		var rows []kv.Pair
+		err := s.store.View(ctx, func(r kv.Reader) (err error) {
+			rows, err = r.Scan(from, []byte{tableQueue + 1}, 200)
+			return err
+		})
+		if err != nil || len(rows) == 0 {
+			return
+		}
+		for _, row := range rows {
+			from = append(row.Key, 0)
+			var j job
+			if json.Unmarshal(row.Value, &j) != nil {
+				continue
+			}
+			if s.sites[j.Site] != nil {
+				// Its own workers look after it: on to the next queue.
+				from = after(row.Key[:10])
+				break
+			}
+			if time.Now().UnixMilli() >= j.Deadline {
+				s.endOrphan(ctx, row.Key, j)
+			}
+		}
+	}
+}
+
+// endOrphan ends a job whose site is gone, and the password it carries.
+func (s *Service) endOrphan(ctx context.Context, key []byte, j job) {
+	err := s.store.Update(ctx, func(tx kv.Tx) error {
+		h := &heldJob{job: j, key: key}
+		if err := h.holds(tx); err != nil {
+			return err
+		}
+		if !j.Change.isZero() {
+			now := time.Now()
+			r, err := s.loadRecord(tx, j.Record, now)
+			if err != nil {
+				return err
+			}
+			if r.Change != nil && r.Change.ID == j.Change {
+				r.Change = nil
+				if err := r.put(tx, j.Record, now); err != nil {
+					return err
+				}
+			}
+		}
+		return h.remove(tx)
+	})
+	if err == nil {
+		s.alarm(j.Site, "a job of a site that is no longer configured has reached its deadline and was dropped", nil,
+			"reference", j.Reference, "job", j.Kind)
+	}
+}

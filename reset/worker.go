@@ -1,0 +1,164 @@
+package reset
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+const (
+	// maxWorkers bounds what one queue has in flight.
+	maxWorkers = 32
+	// pollInterval is how often a queue is read for jobs that another process
+	// has added.
+	pollInterval = time.Second
+	// restAfterRefusal is how long a queue rests when the relay refuses our
+	// login.
+	restAfterRefusal = 30 * time.Second
+)
+
+// work runs one queue until ctx ends: it takes what is due, in order, and
+// runs it beside the others.
+func (s *Site) work(ctx context.Context, k jobKind) {
+	q, free := s.queue(k), make(chan struct{}, maxWorkers)
+	for ctx.Err() == nil {
+		wait := s.dispatch(ctx, k, q, free)
+		timer := time.NewTimer(min(wait, pollInterval))
+		select {
+		case <-ctx.Done():
+		case <-q.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// dispatch starts the jobs that are due and returns when to look again.
+func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState, free chan struct{}) time.Duration {
+	if rest := q.resting(); rest > 0 {
+		return rest
+	}
+	room := maxWorkers - len(free)
+	if room == 0 {
+		return pollInterval // a worker that ends wakes the queue
+	}
+	release, err := s.svc.hold()
+	if err != nil {
+		return pollInterval
+	}
+	defer release()
+	prefix := s.queuePrefix(k)
+	var rows []kv.Pair
+	err = s.svc.store.View(ctx, func(r kv.Reader) (err error) {
+		rows, err = r.Scan(prefix, after(prefix), 2*maxWorkers)
+		return err
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			s.svc.alarm(s.ID, "reading the queue failed", err)
+		}
+		return pollInterval
+	}
+	for _, row := range rows {
+		if wait := time.Until(dueOf(row.Key)); wait > 0 {
+			return wait
+		}
+		if room == 0 {
+			break
+		}
+		if s.start(ctx, k, q, free, row) {
+			room--
+		}
+	}
+	return pollInterval
+}
+
+// start runs one due job in a goroutine of its own, which goes on after ctx
+// has ended.
+func (s *Site) start(ctx context.Context, k jobKind, q *queueState, free chan struct{}, row kv.Pair) bool {
+	var j job
+	if err := json.Unmarshal(row.Value, &j); err != nil {
+		s.setAside(ctx, row)
+		return false
+	}
+	if !s.mayLease(k, j) || !q.begin(j.ID) {
+		return false
+	}
+	release, err := s.svc.hold()
+	if err != nil {
+		q.end(j.ID)
+		return false
+	}
+	free <- struct{}{}
+	s.svc.crew.start(func() {
+		defer q.end(j.ID)
+		defer func() { <-free }()
+		defer release()
+		if k == jobMail && s.mailBudget(ctx) != nil {
+			return // stopped before its turn; the job is still due
+		}
+		s.run(context.WithoutCancel(ctx), k, row)
+	})
+	return true
+}
+
+// run makes one attempt at a job. A panic in an adapter ends the attempt and
+// not the server; the job comes due again when its lease ends.
+func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) {
+	defer s.recovered(k.String() + " job")
+	var err error
+	if k == jobChange {
+		err = s.runChange(ctx, row)
+	} else {
+		var h *heldJob
+		if h, err = s.leaseJob(ctx, k, row); err == nil {
+			attempt, cancel := context.WithTimeout(ctx, mailLease-leaseMargin)
+			if k == jobMail {
+				err = s.runMail(attempt, h)
+			} else {
+				err = s.runNotice(attempt, h)
+			}
+			cancel()
+		}
+	}
+	if err != nil && !errors.Is(err, errStale) {
+		s.svc.alarm(s.ID, "a "+k.String()+" job could not store its outcome", err)
+	}
+}
+
+// mailBudget waits for a place in the global mail rate. It is asked before the
+// job is leased, for hits and misses alike.
+func (s *Site) mailBudget(ctx context.Context) error {
+	if s.svc.mails == nil {
+		return nil
+	}
+	return s.svc.mails.Wait(ctx)
+}
+
+// setAside removes a row that can not be read, so that it holds up no other.
+func (s *Site) setAside(ctx context.Context, row kv.Pair) {
+	s.svc.alarm(s.ID, "a job could not be read and was removed from the queue", errDamaged)
+	err := s.svc.store.Update(ctx, func(tx kv.Tx) error {
+		// Scans promise nothing: only what is really there is removed.
+		b, err := tx.Get(row.Key)
+		if err != nil || b == nil || json.Valid(b) {
+			return err
+		}
+		return tx.Delete(row.Key)
+	})
+	if err != nil && ctx.Err() == nil {
+		s.svc.alarm(s.ID, "removing a damaged job failed", err)
+	}
+}
+
+// recovered keeps a panic of an adapter from ending the whole server. Its
+// value may hold anything, so only its type is logged.
+func (s *Site) recovered(doing string) {
+	if p := recover(); p != nil {
+		s.svc.alarm(s.ID, "panic in a "+doing, fmt.Errorf("%T", p))
+	}
+}
