@@ -27,11 +27,13 @@ func (s *Site) runMail(ctx context.Context, h *heldJob) error {
 		return s.postpone(ctx, h, backoff(mailBackoff, h.Attempt), nil)
 	}
 	account, others, err := s.lookup(ctx, h)
-	if err != nil {
+	limited := errors.Is(err, errTooOften)
+	if err != nil && !limited {
 		s.logLookup(h, err)
 		return s.retryMail(ctx, h, nil)
 	}
 	m := s.newMinting(account, h.Login, h.Counted, time.Now())
+	m.limited = limited
 	if err := s.mint(ctx, h, m, others); err != nil {
 		return err
 	}
@@ -42,12 +44,15 @@ func (s *Site) runMail(ctx context.Context, h *heldJob) error {
 	return s.mail(ctx, h, m)
 }
 
+// errTooOften says that a login is asked for too often to be looked up.
+var errTooOften = errors.New("login asked for too often")
+
 // lookup asks the directory, unless this login is asked for too often. The
 // first account is this job's own; the others get jobs of theirs.
 func (s *Site) lookup(ctx context.Context, h *heldJob) (own *Account, others []Account, err error) {
 	first := h.Attempt == 1 && h.Account == ""
 	if first && !s.svc.shared.logins.take(s.ID, h.Login, s.PerAccount, s.LinkTTL, time.Now()) {
-		return nil, nil, nil
+		return nil, nil, errTooOften
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
@@ -196,6 +201,7 @@ func (s *Site) logDelivery(h *heldJob, d Delivery) {
 	}
 	switch d.Status {
 	case Sent:
+		s.queue(h.kind).trust()
 		s.log.Info("mail handed to the relay", attrs...)
 	case Rejected:
 		s.log.Warn("the relay refused the mail for good", attrs...)

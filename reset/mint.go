@@ -17,6 +17,7 @@ type minting struct {
 	login   string // as typed
 	now     time.Time
 	counted bool // an earlier attempt of this job has counted
+	limited bool // the login was asked for too often to be looked up
 
 	link, cancel token
 	code         string
@@ -77,7 +78,7 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 	if err != nil {
 		return err
 	}
-	m.minted, m.coded = m.counted || s.mayMint(r, m.now), false
+	m.minted, m.coded = !m.limited && (m.counted || s.mayMint(r, m.now)), false
 	expires := m.now.Add(s.LinkTTL)
 	if m.minted {
 		if !m.counted {
@@ -129,19 +130,18 @@ func (m *minting) writeLogins(tx kv.Tx, record []byte) error {
 		if err := getRow(tx, key, &row); err != nil {
 			return err
 		}
-		isNew := len(row.Live) == 0
 		row.Live = slices.DeleteFunc(row.Live, func(l liveCode) bool { return l.Expires <= m.now.UnixMilli() })
-		row.Live = append(row.Live, liveCode{Grant: m.link.grant, Account: record, Expires: until.UnixMilli()})
+		if m.minted {
+			row.Live = append(row.Live, liveCode{Grant: m.link.grant, Account: record, Expires: until.UnixMilli()})
+		}
 		if extra := len(row.Live) - maxLiveCodes; extra > 0 {
 			row.Live = row.Live[extra:]
 		}
 		if err := putRow(tx, key, row, rowStep); err != nil {
 			return err
 		}
-		if isNew {
-			if err := tx.Put(expiryKey(until, key), nil); err != nil {
-				return err
-			}
+		if err := tx.Put(expiryKey(until, key), nil); err != nil {
+			return err
 		}
 	}
 	return nil

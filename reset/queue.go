@@ -20,6 +20,7 @@ type queueState struct {
 	mu    sync.Mutex
 	busy  map[id]bool // jobs in flight in this process
 	until time.Time   // the queue rests until then
+	wary  bool        // the relay refused our login: one attempt at a time
 }
 
 // poke makes the queue look for due jobs now.
@@ -47,14 +48,31 @@ func (q *queueState) end(j id) {
 	q.poke()
 }
 
-// rest makes the queue wait: a relay that refuses our login would only lock
-// the account if each mail tried anew.
+// rest makes the queue wait, and then try one job at a time until trust: a
+// relay that refuses our login would lock the account if each mail tried anew.
 func (q *queueState) rest(d time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.wary = true
 	if until := time.Now().Add(d); until.After(q.until) {
 		q.until = until
 	}
+}
+
+func (q *queueState) trust() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.wary = false
+}
+
+// room returns how many more jobs may be started.
+func (q *queueState) room() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.wary {
+		return 1 - len(q.busy)
+	}
+	return maxWorkers - len(q.busy)
 }
 
 func (q *queueState) resting() time.Duration {

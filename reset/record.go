@@ -96,18 +96,15 @@ func (s *Service) loadRecord(tx getter, key []byte, now time.Time) (*record, err
 	return r, nil
 }
 
-// put stores the record. A row that is new gets its place in the expiry
-// index; the sweeper moves it from there on.
+// put stores the record and its place in the expiry index. Earlier places are
+// not looked for: the sweeper finds them, and writing one each time is the
+// same work for a record that is new and one that is not.
 func (r *record) put(tx kv.Tx, key []byte, now time.Time) error {
-	isNew := r.Seen == 0
 	r.Seen = now.UnixMilli()
 	if err := putRow(tx, key, r, recordStep); err != nil {
 		return err
 	}
-	if isNew {
-		return tx.Put(expiryKey(r.until(now), key), nil)
-	}
-	return nil
+	return tx.Put(expiryKey(r.until(now), key), nil)
 }
 
 // until returns when the record may be forgotten.

@@ -14,8 +14,9 @@ const (
 	// maxWorkers bounds what one queue has in flight.
 	maxWorkers = 32
 	// pollInterval is how often a queue is read for jobs that another process
-	// has added.
+	// has added, and idleInterval how often where there is no other.
 	pollInterval = time.Second
+	idleInterval = 30 * time.Second
 	// restAfterRefusal is how long a queue rests when the relay refuses our
 	// login.
 	restAfterRefusal = 30 * time.Second
@@ -24,10 +25,10 @@ const (
 // work runs one queue until ctx ends: it takes what is due, in order, and
 // runs it beside the others.
 func (s *Site) work(ctx context.Context, k jobKind) {
-	q, free := s.queue(k), make(chan struct{}, maxWorkers)
+	q := s.queue(k)
 	for ctx.Err() == nil {
-		wait := s.dispatch(ctx, k, q, free)
-		timer := time.NewTimer(min(wait, pollInterval))
+		wait := s.dispatch(ctx, k, q)
+		timer := time.NewTimer(min(wait, s.svc.poll()))
 		select {
 		case <-ctx.Done():
 		case <-q.wake:
@@ -38,13 +39,13 @@ func (s *Site) work(ctx context.Context, k jobKind) {
 }
 
 // dispatch starts the jobs that are due and returns when to look again.
-func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState, free chan struct{}) time.Duration {
+func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState) time.Duration {
 	if rest := q.resting(); rest > 0 {
 		return rest
 	}
-	room := maxWorkers - len(free)
-	if room == 0 {
-		return pollInterval // a worker that ends wakes the queue
+	room := q.room()
+	if room <= 0 {
+		return idleInterval // a worker that ends wakes the queue
 	}
 	release, err := s.svc.hold()
 	if err != nil {
@@ -70,16 +71,24 @@ func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState, free chan
 		if room == 0 {
 			break
 		}
-		if s.start(ctx, k, q, free, row) {
+		if s.start(ctx, k, q, row) {
 			room--
 		}
+	}
+	return idleInterval
+}
+
+// poll is how long a queue may go unread.
+func (s *Service) poll() time.Duration {
+	if s.exclusive {
+		return idleInterval
 	}
 	return pollInterval
 }
 
 // start runs one due job in a goroutine of its own, which goes on after ctx
 // has ended.
-func (s *Site) start(ctx context.Context, k jobKind, q *queueState, free chan struct{}, row kv.Pair) bool {
+func (s *Site) start(ctx context.Context, k jobKind, q *queueState, row kv.Pair) bool {
 	var j job
 	if err := json.Unmarshal(row.Value, &j); err != nil {
 		s.setAside(ctx, row)
@@ -93,10 +102,8 @@ func (s *Site) start(ctx context.Context, k jobKind, q *queueState, free chan st
 		q.end(j.ID)
 		return false
 	}
-	free <- struct{}{}
 	s.svc.crew.start(func() {
 		defer q.end(j.ID)
-		defer func() { <-free }()
 		defer release()
 		if k == jobMail && s.mailBudget(ctx) != nil {
 			return // stopped before its turn; the job is still due

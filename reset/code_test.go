@@ -1,0 +1,156 @@
+package reset_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+)
+
+// guess enters a code once and reports whether it was right.
+func (w *world) guess(login, code string) bool {
+	w.t.Helper()
+	_, err := w.site.Code(context.Background(), reset.CodeEntry{Login: login, Code: code})
+	if err != nil && !errors.Is(err, reset.ErrCode) {
+		w.t.Fatalf("guess: %v", err)
+	}
+	return err == nil
+}
+
+// wrong returns a code that is not c.
+func wrong(c string, n int) string {
+	g := fmt.Sprintf("%08d", n)
+	if g == c {
+		return "99999999"
+	}
+	return g
+}
+
+func TestFiveWrongCodesEndItAndLeaveTheLink(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		for n := range 5 {
+			if w.guess("alice", wrong(l.Code, n)) {
+				t.Fatal("a wrong code was taken")
+			}
+		}
+		if w.guess("alice", l.Code) {
+			t.Error("the right code was taken after five wrong ones")
+		}
+		w.wantChange(token(l.Link), good, reset.StatusChanged)
+	})
+}
+
+func TestConcurrentGuessesAreAllCounted(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		var taken atomic.Int32
+		var wg sync.WaitGroup
+		for n := range 1000 {
+			wg.Go(func() {
+				code := wrong(l.Code, n)
+				if n == 500 {
+					code = l.Code
+				}
+				if _, err := w.site.Code(context.Background(), reset.CodeEntry{Login: "alice", Code: code}); err == nil {
+					taken.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if w.guess("alice", l.Code) {
+			t.Error("the code survived a thousand guesses")
+		}
+	})
+}
+
+func TestNewCodeDoesNotClearTheConsecutiveCount(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		wrongGuesses := 0
+		for day := range 6 {
+			for range 5 {
+				l := w.letter("alice")
+				if l.Code == "" {
+					break
+				}
+				for n := range 5 {
+					w.guess("alice", wrong(l.Code, n))
+					wrongGuesses++
+				}
+				time.Sleep(31 * time.Minute)
+			}
+			if wrongGuesses > 20*(day+1) {
+				t.Fatalf("%d guesses were compared within %d days", wrongGuesses, day+1)
+			}
+			time.Sleep(24 * time.Hour)
+		}
+		if wrongGuesses != 100 {
+			t.Fatalf("%d guesses were possible without a success, want 100", wrongGuesses)
+		}
+		// The link brings the codes back.
+		w.wantChange(token(w.letter("alice").Link), good, reset.StatusChanged)
+		if l := w.letter("alice"); l.Code == "" {
+			t.Error("no code after a change by link")
+		}
+	})
+}
+
+func TestCodeOfAnotherLogin(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		a := w.letter("alice")
+		w.letter("bob")
+		if w.guess("bob", a.Code) || w.guess("nobody", a.Code) {
+			t.Error("alice's code opened something else")
+		}
+		if !w.guess("alice", a.Code) {
+			t.Error("the right code was refused")
+		}
+	})
+}
+
+func TestHowACodeMayBeTyped(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		a, b := l.Code[:4], l.Code[4:]
+		for _, typed := range []string{"１２３４５６７８", a + b + "0", a, "+" + l.Code, "0x" + l.Code, a + "\n" + b, a + "." + b, ""} {
+			if w.guess("alice", typed) {
+				t.Errorf("%q was taken", typed)
+			}
+		}
+		for _, typed := range []string{l.Code, " " + a + " " + b + " ", a + "-" + b} {
+			if !w.guess("alice", typed) {
+				t.Errorf("%q was refused", typed)
+			}
+		}
+	})
+}
+
+func TestTokenForACodeEndsWithTheCode(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		time.Sleep(8 * time.Minute)
+		tok := w.code("alice", l.Code)
+		time.Sleep(3 * time.Minute)
+		w.wantDead(tok)
+		w.wantChange(token(l.Link), good, reset.StatusChanged)
+	})
+}
+
+func TestMalformedTokens(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		tok := token(w.letter("alice").Link)
+		for _, bad := range []string{
+			"", "x", tok[:63], tok + "A", tok + "=", tok[:63] + "=", tok[:63] + "*", tok[:32] + "\n" + tok[33:], tok[:32] + "\n" + tok[32:],
+			tok[:63] + "+", tok[:63] + "/", " " + tok, string(make([]byte, 64)),
+		} {
+			if _, err := w.site.Look(context.Background(), bad, client); !errors.Is(err, reset.ErrGrant) {
+				t.Errorf("token %q: %v", bad, err)
+			}
+		}
+	})
+}

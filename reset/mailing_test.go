@@ -1,0 +1,168 @@
+package reset_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+)
+
+func TestWhatBecomesOfAMail(t *testing.T) {
+	tests := []struct {
+		name     string
+		status   reset.DeliveryStatus
+		retried  bool
+		oldLives bool // does a link of a failed attempt work
+		alarm    bool
+	}{
+		{"refused for good", reset.Rejected, false, false, false},
+		{"surely not sent", reset.NotSent, true, false, false},
+		{"perhaps sent", reset.Unknown, true, true, false},
+		{"wrong setting", reset.Misconfigured, true, false, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, nil, func(t *testing.T, w *world) {
+				var tried []reset.Letter
+				w.relay.say(func(l reset.Letter) reset.Delivery {
+					tried = append(tried, l)
+					return reset.Delivery{Status: tt.status, Err: errors.New("code 999")}
+				})
+				w.ask("alice")
+				time.Sleep(5 * time.Minute)
+				w.relay.say(nil)
+				time.Sleep(20 * time.Minute)
+				if got := w.relay.count(reset.LetterReset) > 0; got != tt.retried && tt.status != reset.Unknown {
+					t.Errorf("arrived later: %v, want %v", got, tt.retried)
+				}
+				_, err := w.site.Look(t.Context(), token(tried[len(tried)-1].Link), client)
+				if lives := err == nil; lives != tt.oldLives {
+					t.Errorf("the link of a failed attempt: %v", err)
+				}
+				if alarm := strings.Contains(w.logText(), `"alarm":true`); alarm != tt.alarm {
+					t.Errorf("alarm %v", alarm)
+				}
+				ids := map[string]bool{}
+				for _, l := range append(tried, w.relay.all(reset.LetterReset)...) {
+					ids[l.MessageID] = true
+				}
+				if len(ids) != 1 {
+					t.Errorf("%d message ids for one job", len(ids))
+				}
+			})
+		})
+	}
+}
+
+func TestMailIsGivenUpAfterAnHour(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		var last time.Time
+		start := time.Now()
+		w.relay.say(func(reset.Letter) reset.Delivery {
+			last = time.Now()
+			return reset.Delivery{Status: reset.NotSent}
+		})
+		w.ask("alice")
+		time.Sleep(5 * time.Hour)
+		if d := last.Sub(start); d > time.Hour || d < 40*time.Minute {
+			t.Errorf("last attempt after %s", d)
+		}
+	})
+}
+
+func TestRetriesCountOnceAgainstTheLimits(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.relay.say(func(reset.Letter) reset.Delivery { return reset.Delivery{Status: reset.NotSent} })
+		w.ask("alice")
+		time.Sleep(20 * time.Minute) // five attempts
+		w.relay.say(nil)
+		time.Sleep(15 * time.Minute)
+		for range 4 { // the rest of five an hour
+			w.letter("alice")
+			time.Sleep(61 * time.Second)
+		}
+	})
+}
+
+func TestDirectoryFaultsAreRetried(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.dir.fail(errors.New("timeout"))
+		w.ask("alice")
+		time.Sleep(10 * time.Minute)
+		if w.relay.count(reset.LetterReset) != 0 {
+			t.Fatal("mail without a lookup")
+		}
+		w.dir.fail(nil)
+		w.until(15*time.Minute, "the mail", func() bool { return w.relay.count(reset.LetterReset) == 1 })
+	})
+}
+
+func TestDirectoryIsNotTrusted(t *testing.T) {
+	for name, a := range map[string]reset.Account{
+		"quoted local part": {ID: "1", Login: "eve", Email: `"evil@evil.test> NOTIFY=NEVER "@example.com`},
+		"line break":        {ID: "1", Login: "eve", Email: "eve@example.com\r\nBcc: x@y.example"},
+		"no domain":         {ID: "1", Login: "eve", Email: "root"},
+		"no id":             {Login: "eve", Email: "eve@example.com"},
+		"no login":          {ID: "1", Email: "eve@example.com"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, nil, func(t *testing.T, w *world) {
+				w.dir.accounts["eve"] = []reset.Account{a}
+				w.ask("eve")
+				time.Sleep(time.Hour)
+				if w.relay.count(reset.LetterReset) != 0 {
+					t.Error("mail to an account that is none")
+				}
+				if !strings.Contains(w.logText(), `"alarm":true`) {
+					t.Error("no alarm")
+				}
+			})
+		})
+	}
+}
+
+func TestRefusedLoginAtTheRelayIsNotHammered(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		tries := 0
+		w.relay.say(func(reset.Letter) reset.Delivery {
+			tries++
+			return reset.Delivery{Status: reset.Misconfigured, Err: errors.New("535")}
+		})
+		for range 20 {
+			w.ask("alice")
+			time.Sleep(3 * time.Second)
+		}
+		if tries > 10 {
+			t.Errorf("%d logins in a minute with a wrong password", tries)
+		}
+	})
+}
+
+func TestPanicsOfAdaptersEndOneAttempt(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		first := true
+		w.relay.say(func(reset.Letter) reset.Delivery {
+			if first {
+				first = false
+				panic("secret " + good)
+			}
+			return reset.Delivery{Status: reset.Sent}
+		})
+		l := w.letter("alice")
+		first = true
+		w.app.say(func(reset.Change) *reset.Attempt {
+			if first {
+				first = false
+				panic("secret " + good)
+			}
+			return nil
+		})
+		w.wantChange(token(l.Link), good, reset.StatusPending)
+		w.until(time.Hour, "the change", func() bool { return w.app.password("42") == good })
+		if strings.Contains(w.logText(), good) {
+			t.Error("the value of a panic was logged")
+		}
+	})
+}

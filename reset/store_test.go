@@ -1,0 +1,107 @@
+package reset_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+)
+
+// After an older copy of the store was put back no grant of it works, and a
+// change that it holds, which may have been applied since, is reported and not
+// delivered.
+func TestOlderCopyOfTheStore(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		b := w.letter("bob")
+		w.app.down()
+		w.wantChange(token(b.Link), good, reset.StatusPending)
+		w.stop()
+		w.app.say(nil)
+		w.era = 7
+		w.start()
+		w.wantDead(token(l.Link))
+		w.until(3*time.Hour, "the report", func() bool { return w.relay.count(reset.LetterFailed) == 1 })
+		if w.app.password("43") != "" {
+			t.Error("a change of an older copy was delivered")
+		}
+		l = w.letter("alice")
+		w.wantChange(token(l.Link), good, reset.StatusChanged)
+	})
+}
+
+func TestEverythingExpires(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		for _, login := range []string{"alice", "bob", "nobody", "family@example.com"} {
+			w.ask(login)
+		}
+		time.Sleep(time.Minute)
+		w.guess("stranger", "12345678")
+		w.wantChange(token(w.relay.last(reset.LetterReset).Link), good, reset.StatusChanged)
+		time.Sleep(26 * time.Hour)
+		if rest := w.dump(); rest != "" {
+			t.Errorf("left in the store:\n%s", rest)
+		}
+	})
+}
+
+// A site that is taken out of the configuration may come back until the
+// deadlines of its jobs; then their passwords go.
+func TestJobsOfASiteThatIsGone(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		w.app.down()
+		w.wantChange(token(l.Link), good, reset.StatusPending)
+		w.stop()
+		w.startWith(func(c *reset.Config) { c.Sites[0].ID = "other.example.com" })
+		time.Sleep(23 * time.Hour)
+		if !strings.Contains(w.dump(), good) {
+			t.Fatal("the change was dropped before its deadline")
+		}
+		time.Sleep(2 * time.Hour)
+		if strings.Contains(w.dump(), good) {
+			t.Error("the password outlived its deadline")
+		}
+		if !strings.Contains(w.logText(), "no longer configured") {
+			t.Error("no alarm")
+		}
+	})
+}
+
+// broken is a store that takes nothing.
+type broken struct{ kv.Store }
+
+func (broken) Update(context.Context, func(kv.Tx) error) error {
+	return errors.Join(kv.ErrUnknown, errors.New("no space left on device"))
+}
+
+func TestNothingIsAcceptedThatIsNotStored(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		w.stop()
+		inner := w.store
+		w.store = broken{inner}
+		w.start()
+		ctx := context.Background()
+		if _, err := w.site.Request(ctx, reset.Request{Login: "alice"}); !errors.Is(err, reset.ErrUnavailable) {
+			t.Errorf("request: %v", err)
+		}
+		if _, err := w.site.Code(ctx, reset.CodeEntry{Login: "alice", Code: l.Code}); !errors.Is(err, reset.ErrUnavailable) {
+			t.Errorf("code: %v", err)
+		}
+		if _, err := w.site.Change(ctx, reset.NewPassword{Token: token(l.Link), Password: good}); !errors.Is(err, reset.ErrUnavailable) {
+			t.Errorf("change: %v", err)
+		}
+		if len(w.app.ids) != 0 {
+			t.Error("the app was called without a durable commit")
+		}
+		w.stop()
+		w.store = inner
+		w.start()
+		w.wantChange(token(l.Link), good, reset.StatusChanged)
+	})
+}
