@@ -3,6 +3,8 @@ package reset_test
 import (
 	"errors"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,8 +27,11 @@ func TestWhatBecomesOfAMail(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, nil, func(t *testing.T, w *world) {
+				var mu sync.Mutex
 				var tried []reset.Letter
 				w.relay.say(func(l reset.Letter) reset.Delivery {
+					mu.Lock()
+					defer mu.Unlock()
 					tried = append(tried, l)
 					return reset.Delivery{Status: tt.status, Err: errors.New("code 999")}
 				})
@@ -37,6 +42,8 @@ func TestWhatBecomesOfAMail(t *testing.T) {
 				if got := w.relay.count(reset.LetterReset) > 0; got != tt.retried && tt.status != reset.Unknown {
 					t.Errorf("arrived later: %v, want %v", got, tt.retried)
 				}
+				mu.Lock()
+				defer mu.Unlock()
 				_, err := w.site.Look(t.Context(), token(tried[len(tried)-1].Link), client)
 				if lives := err == nil; lives != tt.oldLives {
 					t.Errorf("the link of a failed attempt: %v", err)
@@ -58,15 +65,15 @@ func TestWhatBecomesOfAMail(t *testing.T) {
 
 func TestMailIsGivenUpAfterAnHour(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
-		var last time.Time
+		var last atomic.Int64
 		start := time.Now()
 		w.relay.say(func(reset.Letter) reset.Delivery {
-			last = time.Now()
+			last.Store(int64(time.Since(start)))
 			return reset.Delivery{Status: reset.NotSent}
 		})
 		w.ask("alice")
 		time.Sleep(5 * time.Hour)
-		if d := last.Sub(start); d > time.Hour || d < 40*time.Minute {
+		if d := time.Duration(last.Load()); d > time.Hour || d < 40*time.Minute {
 			t.Errorf("last attempt after %s", d)
 		}
 	})
@@ -125,36 +132,34 @@ func TestDirectoryIsNotTrusted(t *testing.T) {
 
 func TestRefusedLoginAtTheRelayIsNotHammered(t *testing.T) {
 	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
-		tries := 0
+		var tries atomic.Int32
 		w.relay.say(func(reset.Letter) reset.Delivery {
-			tries++
+			tries.Add(1)
 			return reset.Delivery{Status: reset.Misconfigured, Err: errors.New("535")}
 		})
 		for range 20 {
 			w.ask("alice")
 			time.Sleep(3 * time.Second)
 		}
-		if tries > 10 {
-			t.Errorf("%d logins in a minute with a wrong password", tries)
+		if n := tries.Load(); n > 10 {
+			t.Errorf("%d logins in a minute with a wrong password", n)
 		}
 	})
 }
 
 func TestPanicsOfAdaptersEndOneAttempt(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
-		first := true
+		var again atomic.Bool
 		w.relay.say(func(reset.Letter) reset.Delivery {
-			if first {
-				first = false
+			if !again.Swap(true) {
 				panic("secret " + good)
 			}
 			return reset.Delivery{Status: reset.Sent}
 		})
 		l := w.letter("alice")
-		first = true
+		again.Store(false)
 		w.app.say(func(reset.Change) *reset.Attempt {
-			if first {
-				first = false
+			if !again.Swap(true) {
 				panic("secret " + good)
 			}
 			return nil
