@@ -1,0 +1,160 @@
+package letters
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/caddy-password-reset/caddy-password-reset/locales"
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+)
+
+// maxForeign is how much of a text from the directory is shown: enough for a
+// name, too little for a message of a stranger's.
+const maxForeign = 64
+
+// whenLayout reads the same in every language (RFC 3339, without the T).
+const whenLayout = "2006-01-02 15:04 UTC"
+
+// Data is what a template sees.
+//
+// An operator's template is a file NAME.txt (text/template) with a file
+// NAME.html (html/template) beside it, where NAME is reset, changed, refused
+// or failed; both say the same and both have to be there. The built-in ones in
+// the folder templates of this package are the example, and what
+// templates/parts.txt and templates/parts.html define may be used. A
+// {{define "subject"}} in the .txt file replaces the subject; it sees Site
+// and Locale only. In the text part each link stands alone on its line.
+type Data struct {
+	Site    string // name of the site
+	Locale  string // tag of the language, for <html lang>
+	Dir     string // "ltr" or "rtl"
+	Contact string // address of Reply-To, or ""
+
+	// Name and Login are the account's, at most 64 characters, free of
+	// controls, bidi marks and invisible characters; "" if there is none or if
+	// it looks like a link. They were chosen by whoever made the account, and a
+	// mail reader makes a link of a name such as evil.com.
+	Name  string
+	Login string
+
+	Reference string // of the request
+	When      string // when the reset was asked for: 2026-01-02 03:04 UTC
+
+	Link       string // reset: the page for the new password
+	Code       string // reset: 1234 5678, or "" while the account has none
+	CancelLink string // reset: "this was not me"
+	LinkTTL    string // reset: life of the link, "30 minutes"
+	CodeTTL    string // reset: life of the code
+	AskLink    string // all others: the form to ask for a new mail
+
+	catalog *locales.Catalog
+}
+
+// Text returns a text of the catalogue in the language of the letter, with
+// its placeholders filled from the other fields.
+func (d Data) Text(key string) string {
+	return d.catalog.Text(key,
+		"site", d.Site, "name", d.Name, "login", d.Login, "contact", d.Contact,
+		"when", d.When, "reference", d.Reference, "link_ttl", d.LinkTTL, "code_ttl", d.CodeTTL)
+}
+
+func (c *Composer) data(l reset.Letter, to string) Data {
+	catalog := locales.Match(l.To.Locale, c.locale)
+	d := Data{
+		Site:      c.siteName,
+		Locale:    catalog.Tag(),
+		Dir:       catalog.Dir(),
+		Name:      clean(l.To.Name),
+		Login:     clean(l.To.Login),
+		Reference: l.Reference,
+		When:      l.RequestedAt.UTC().Format(whenLayout),
+		AskLink:   l.AskLink,
+		catalog:   catalog,
+	}
+	if l.To.Login == l.To.Email && utf8.RuneCountInString(to) <= maxForeign {
+		d.Login = to // an address, but the reader's own
+	}
+	if c.replyTo != nil {
+		d.Contact = c.replyTo.Address
+	}
+	if l.Kind == reset.LetterReset {
+		d.Link, d.CancelLink = l.Link, l.CancelLink
+		d.LinkTTL, d.CodeTTL = catalog.Duration(l.LinkTTL), catalog.Duration(l.CodeTTL)
+		if l.Code != "" {
+			d.Code = l.Code[:4] + " " + l.Code[4:]
+		}
+	}
+	return d
+}
+
+// clean returns what of a text from the directory may be shown, or "".
+func clean(s string) string {
+	var b strings.Builder
+	n := 0
+	for _, r := range s {
+		switch {
+		case unicode.IsSpace(r):
+			r = ' '
+		case r == utf8.RuneError, !unicode.IsPrint(r),
+			unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
+			// Controls split lines, bidi marks reorder what follows, the
+			// invisible hides a link from the test below.
+			continue
+		}
+		if n++; n > maxForeign {
+			break
+		}
+		b.WriteRune(r)
+	}
+	s = strings.Join(strings.Fields(b.String()), " ")
+	if linkLike(s) {
+		return ""
+	}
+	return s
+}
+
+// linkLike reports whether a mail reader could make a link of s or of a part
+// of it: a URL, an address, a domain under a public suffix. "J.R. Tolkien"
+// and "alice.smith" are none.
+func linkLike(s string) bool {
+	// What looks like an ASCII dot or slash is taken as one.
+	s = strings.ReplaceAll(norm.NFKC.String(s), "。", ".")
+	if strings.ContainsAny(s, "@/\\:<>") {
+		return true
+	}
+	words := strings.FieldsFunc(s, func(r rune) bool {
+		return r != '.' && r != '-' && !unicode.In(r, unicode.L, unicode.M, unicode.N)
+	})
+	for _, word := range words {
+		word = strings.Trim(word, ".-")
+		domain, err := idna.Punycode.ToASCII(word)
+		if err != nil || strings.HasPrefix(word, "www.") {
+			return true
+		}
+		domain = asciiLower(domain)
+		if !strings.Contains(domain, ".") {
+			continue
+		}
+		// An unlisted top level comes back as a suffix of one label that is
+		// not ICANN's.
+		suffix, icann := publicsuffix.PublicSuffix(domain)
+		if icann || strings.Contains(suffix, ".") {
+			return true
+		}
+	}
+	return false
+}
+
+func asciiLower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + ('a' - 'A')
+		}
+		return r
+	}, s)
+}

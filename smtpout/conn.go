@@ -1,0 +1,63 @@
+package smtpout
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+// maxRead bounds what a relay may send while a connection is made, handshake
+// included, and again for each message. An answer may have any number of lines; a
+// flood of them would fill the memory.
+const maxRead = 64 << 10
+
+var errFlood = errors.New("too much data")
+
+// A conn is a connection below TLS that keeps within the bounds of an attempt,
+// whatever the libraries above it set: they forget deadlines after each
+// command and write the message without one.
+type conn struct {
+	net.Conn
+	commandTimeout time.Duration
+	deadline       time.Time // of the attempt
+	left           int       // bytes that may still be read in it
+}
+
+func newConn(raw net.Conn, commandTimeout time.Duration) *conn {
+	return &conn{Conn: raw, commandTimeout: commandTimeout}
+}
+
+// begin starts an attempt.
+func (c *conn) begin(deadline time.Time) {
+	c.deadline, c.left = deadline, maxRead
+	c.Conn.SetDeadline(deadline)
+}
+
+// expect bounds the next command.
+func (c *conn) expect() { c.SetDeadline(time.Now().Add(c.commandTimeout)) }
+
+func (c *conn) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errFlood
+	}
+	n, err := c.Conn.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	return n, err
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	// A relay that stops reading would hold the attempt to its end.
+	c.SetWriteDeadline(time.Now().Add(c.commandTimeout))
+	return c.Conn.Write(p)
+}
+
+func (c *conn) SetDeadline(t time.Time) error      { return c.Conn.SetDeadline(c.bound(t)) }
+func (c *conn) SetReadDeadline(t time.Time) error  { return c.Conn.SetReadDeadline(c.bound(t)) }
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.Conn.SetWriteDeadline(c.bound(t)) }
+
+func (c *conn) bound(t time.Time) time.Time {
+	if t.IsZero() || t.After(c.deadline) {
+		return c.deadline
+	}
+	return t
+}

@@ -1,0 +1,487 @@
+package smtpout_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/smtpout"
+)
+
+// A move is one step of a hostile relay.
+type move func(c net.Conn, r *bufio.Reader) (goOn bool)
+
+// say answers, whatever was asked.
+func say(text string) move {
+	return func(c net.Conn, _ *bufio.Reader) bool {
+		_, err := io.WriteString(c, strings.ReplaceAll(text, "\n", "\r\n")+"\r\n")
+		return err == nil
+	}
+}
+
+// hear reads one command.
+func hear(c net.Conn, r *bufio.Reader) bool {
+	_, err := r.ReadString('\n')
+	return err == nil
+}
+
+// take reads a message up to its dot.
+func take(c net.Conn, r *bufio.Reader) bool {
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil || line == ".\r\n" {
+			return err == nil
+		}
+	}
+}
+
+// part reads some bytes of what comes.
+func part(n int64) move {
+	return func(_ net.Conn, r *bufio.Reader) bool {
+		_, err := io.CopyN(io.Discard, r, n)
+		return err == nil
+	}
+}
+
+// hang takes what comes and answers nothing until the client gives up.
+func hang(_ net.Conn, r *bufio.Reader) bool {
+	_, _ = io.Copy(io.Discard, r)
+	return false
+}
+
+// deaf reads nothing until the client gives up, which a write shows.
+func deaf(c net.Conn, _ *bufio.Reader) bool {
+	c.(*net.TCPConn).SetReadBuffer(4096)
+	for {
+		time.Sleep(20 * time.Millisecond)
+		if _, err := io.WriteString(c, " "); err != nil {
+			return false
+		}
+	}
+}
+
+// flood sends without end.
+func flood(text string) move {
+	return func(c net.Conn, _ *bufio.Reader) bool {
+		chunk := []byte(strings.Repeat(text, 1000))
+		for {
+			if _, err := c.Write(chunk); err != nil {
+				return false
+			}
+		}
+	}
+}
+
+// drip sends a byte at a time.
+func drip(c net.Conn, _ *bufio.Reader) bool {
+	for {
+		if _, err := io.WriteString(c, "2"); err != nil {
+			return false
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// script runs the same moves on every connection. What was read is in the
+// returned buffer.
+func script(t testing.TB, moves ...move) (address string, heard *safeBuffer) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard = &safeBuffer{}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() {
+				defer c.Close()
+				r := bufio.NewReader(io.TeeReader(c, heard))
+				for _, m := range moves {
+					if !m(c, r) {
+						return
+					}
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); wg.Wait() })
+	return l.Addr().String(), heard
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+var (
+	hello = []move{say("220 relay"), hear, say("250-relay\n250 SIZE 100000")}
+	mail  = append(hello[:len(hello):len(hello)], hear)
+	rcpt  = append(mail[:len(mail):len(mail)], say("250 2.1.0 ok"), hear)
+	data  = append(rcpt[:len(rcpt):len(rcpt)], say("250 2.1.5 ok"), hear)
+	text  = append(data[:len(data):len(data)], say("354 go"))
+	dot   = append(text[:len(text):len(text)], take)
+)
+
+func after(before []move, then ...move) []move {
+	return append(before[:len(before):len(before)], then...)
+}
+
+func TestAnswers(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		moves []move
+		want  reset.DeliveryStatus
+		err   string
+	}{
+		{"accepted, then gone", after(dot, say("250 2.0.0 queued")), reset.Sent, ""},
+		{"accepted in several lines", after(dot, say("250-2.0.0 queued\n250 2.0.0 as 1")), reset.Sent, ""},
+		{"greeted by 421", []move{say("421 4.3.2 busy alice@example.org")}, reset.NotSent, "greeting: answer 421 4.3.2"},
+		{"greeted by 554", []move{say("554 5.7.1 go away")}, reset.Misconfigured, "greeting: answer 554 5.7.1"},
+		{"greeted by HTTP", []move{say("HTTP/1.1 400 Bad Request")}, reset.NotSent, "greeting: relay does not follow the protocol"},
+		{"no greeting", nil, reset.NotSent, "greeting: connection lost"},
+		{"EHLO 421", []move{say("220 x"), hear, say("421 4.3.2 no")}, reset.NotSent, "EHLO: answer 421 4.3.2"},
+		{"EHLO 550", []move{say("220 x"), hear, say("550 5.7.1 who are you")}, reset.Misconfigured, "EHLO: answer 550 5.7.1"},
+		{"EHLO gone", []move{say("220 x"), hear}, reset.NotSent, "EHLO: connection lost"},
+		{"MAIL 421", after(mail, say("421 4.3.2 no")), reset.NotSent, "MAIL: answer 421 4.3.2"},
+		{"MAIL 451", after(mail, say("451 4.3.0 no")), reset.NotSent, "MAIL: answer 451 4.3.0"},
+		{"MAIL 550", after(mail, say("550 5.7.1 <support@example.com> no")), reset.Misconfigured, "MAIL: answer 550 5.7.1"},
+		{"MAIL 530", after(mail, say("530 5.7.0 authenticate")), reset.Misconfigured, "MAIL: answer 530 5.7.0"},
+		{"MAIL gone", mail, reset.NotSent, "MAIL: connection lost"},
+		{"RCPT 450", after(rcpt, say("450 4.2.1 <alice@example.org> greylisted")), reset.NotSent, "RCPT: answer 450 4.2.1"},
+		{"RCPT 452", after(rcpt, say("452 4.2.2 full")), reset.NotSent, "RCPT: answer 452 4.2.2"},
+		{"RCPT 550", after(rcpt, say("550 5.1.1 <alice@example.org> unknown")), reset.Rejected, "RCPT: answer 550 5.1.1"},
+		{"RCPT 550 bare", after(rcpt, say("550 alice@example.org unknown")), reset.Rejected, "RCPT: answer 550"},
+		{"RCPT 552", after(rcpt, say("552 5.2.2 full")), reset.Rejected, "RCPT: answer 552 5.2.2"},
+		{"RCPT 530", after(rcpt, say("530 5.7.0 authenticate")), reset.Misconfigured, "RCPT: answer 530 5.7.0"},
+		{"RCPT gone", rcpt, reset.NotSent, "RCPT: connection lost"},
+		{"DATA 451", after(data, say("451 4.3.0 no")), reset.NotSent, "DATA: answer 451 4.3.0"},
+		{"DATA 554", after(data, say("554 5.5.1 no valid recipients")), reset.Misconfigured, "DATA: answer 554 5.5.1"},
+		{"DATA 250", after(data, say("250 2.0.0 sure")), reset.NotSent, "DATA: answer 250 2.0.0"},
+		{"DATA gone", data, reset.NotSent, "DATA: connection lost"},
+		{"dot 421", after(dot, say("421 4.3.2 no")), reset.NotSent, "end of message: answer 421 4.3.2"},
+		{"dot 451", after(dot, say("451 4.3.0 later")), reset.NotSent, "end of message: answer 451 4.3.0"},
+		{"dot 452", after(dot, say("452 4.3.1 disk")), reset.NotSent, "end of message: answer 452 4.3.1"},
+		{"dot 550 user", after(dot, say("550 5.1.1 unknown")), reset.Rejected, "end of message: answer 550 5.1.1"},
+		{"dot 552 mailbox", after(dot, say("552 5.2.2 full")), reset.Rejected, "end of message: answer 552 5.2.2"},
+		{"dot 550 sender", after(dot, say("550 5.1.8 bad sender")), reset.Misconfigured, "end of message: answer 550 5.1.8"},
+		{"dot 552 size", after(dot, say("552 5.3.4 too big")), reset.Misconfigured, "end of message: answer 552 5.3.4"},
+		{"dot 554", after(dot, say("554 5.7.1 spam")), reset.Misconfigured, "end of message: answer 554 5.7.1"},
+		{"dot neither yes nor no", after(dot, say("354 more")), reset.Unknown, "end of message: answer 354"},
+		{"dot nonsense", after(dot, say("alice@example.org?")), reset.Unknown, "end of message: relay does not follow the protocol"},
+		{"gone after the dot", dot, reset.Unknown, "end of message: connection lost"},
+		{"implausible code", after(rcpt, say("550 9.123456.1 x")), reset.Rejected, "RCPT: answer 550"},
+		{"negative code", after(rcpt, say("550 5.-1.1 x")), reset.Rejected, "RCPT: answer 550"},
+		{"pipelined", []move{say("220 x\n250 x\n250 x\n250 x\n354 x\n250 x"), hang}, reset.Misconfigured, "greeting: relay answered before it was asked"},
+		{"size", []move{say("220 x"), hear, say("250-x\n250 SIZE 10"), hear}, reset.Misconfigured, "DATA: message is larger than the relay takes"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			address, _ := script(t, tt.moves...)
+			c := newClient(t, smtpout.Options{Address: address})
+			d := c.Send(t.Context(), message())
+			check(t, d, tt.want, tt.err)
+		})
+	}
+}
+
+func check(t *testing.T, d reset.Delivery, want reset.DeliveryStatus, cause string) {
+	t.Helper()
+	if d.Status != want {
+		t.Fatalf("status %d, %v; want %d", d.Status, d.Err, want)
+	}
+	if (d.Err == nil) != (cause == "") || d.Err != nil && d.Err.Error() != "smtp: "+cause {
+		t.Errorf("error %v, want %q", d.Err, cause)
+	}
+	if d.Err != nil && strings.ContainsAny(d.Err.Error(), "@<>") {
+		t.Errorf("error quotes the relay: %v", d.Err)
+	}
+}
+
+// TestSlow holds that an attempt ends at its deadline, and a command before.
+func TestSlow(t *testing.T) {
+	big := message()
+	big.Data = bytes.Repeat([]byte("0123456789012345678901234567890123456789\r\n"), 150_000)
+	for _, tt := range []struct {
+		name  string
+		moves []move
+		m     reset.Message
+		want  reset.DeliveryStatus
+		err   string
+	}{
+		{"no greeting", []move{hang}, message(), reset.NotSent, "greeting: timed out"},
+		{"dripping greeting", []move{drip}, message(), reset.NotSent, "greeting: "},
+		{"no answer to EHLO", []move{say("220 x"), hang}, message(), reset.NotSent, "EHLO: timed out"},
+		{"dripping answer to EHLO", []move{say("220 x"), hear, drip}, message(), reset.NotSent, "EHLO: "},
+		{"no answer to MAIL", after(mail, hang), message(), reset.NotSent, "MAIL: timed out"},
+		{"no answer to DATA", after(data, hang), message(), reset.NotSent, "DATA: timed out"},
+		{"stops reading", after([]move{say("220 x"), hear, say("250 x"), hear}, say("250 x"), hear, say("250 x"), hear, say("354 go"), deaf), big, reset.NotSent, "DATA: timed out"},
+		{"no answer to the dot", after(dot, hang), message(), reset.Unknown, "end of message: timed out"},
+	} {
+		for _, bound := range []string{"attempt", "command"} {
+			t.Run(tt.name+", "+bound, func(t *testing.T) {
+				t.Parallel()
+				address, _ := script(t, tt.moves...)
+				c := newClient(t, smtpout.Options{Address: address})
+				attempt := time.Second
+				if bound == "command" && tt.want != reset.Unknown { // the dot may take the whole attempt
+					attempt = 10 * time.Second
+					c.SetTimeouts(150*time.Millisecond, 0)
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), attempt)
+				defer cancel()
+				start := time.Now()
+				d := c.Send(ctx, tt.m)
+				if d.Status != tt.want || !strings.HasPrefix(d.Err.Error(), "smtp: "+tt.err) {
+					t.Errorf("%d, %v; want %d, %s", d.Status, d.Err, tt.want, tt.err)
+				}
+				if took := time.Since(start); took > 3*time.Second {
+					t.Errorf("took %v", took)
+				}
+			})
+		}
+	}
+}
+
+func TestCancel(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		moves []move
+		want  reset.DeliveryStatus
+		err   string
+	}{
+		{"greeting", []move{hang}, reset.NotSent, "greeting: cancelled"},
+		{"RCPT", after(rcpt, hang), reset.NotSent, "RCPT: cancelled"},
+		{"after the dot", after(dot, hang), reset.Unknown, "end of message: cancelled"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			address, _ := script(t, tt.moves...)
+			c := newClient(t, smtpout.Options{Address: address})
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(50*time.Millisecond, cancel)
+			check(t, c.Send(ctx, message()), tt.want, tt.err)
+		})
+	}
+}
+
+// TestStaleAnswer holds that a kept connection which ends with a 421 costs no
+// attempt, and that only the first command is given a second chance.
+func TestStaleAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		then []move
+		want reset.DeliveryStatus
+	}{
+		{"421 to MAIL", []move{hear, say("421 4.4.2 idle too long")}, reset.Sent},
+		{"421 unasked", []move{say("421 4.4.2 bye")}, reset.Sent},
+		{"451 to MAIL", []move{hear, say("451 4.3.0 no")}, reset.NotSent},
+		{"gone at RCPT", []move{hear, say("250 ok"), hear}, reset.NotSent},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			address, _ := script(t, append(after(dot, say("250 2.0.0 ok")), tt.then...)...)
+			c := newClient(t, smtpout.Options{Address: address})
+			if d := c.Send(t.Context(), message()); d.Status != reset.Sent {
+				t.Fatalf("first: %+v", d)
+			}
+			if d := c.Send(t.Context(), message()); d.Status != tt.want {
+				t.Errorf("second: %+v", d)
+			}
+		})
+	}
+}
+
+// TestDropInMessage holds that a message without its dot counts as not sent.
+func TestDropInMessage(t *testing.T) {
+	big := message()
+	big.Data = bytes.Repeat([]byte("0123456789012345678901234567890123456789\r\n"), 150_000)
+	address, _ := script(t, after([]move{say("220 x"), hear, say("250 x"), hear}, say("250 x"), hear, say("250 x"), hear, say("354 go"), part(1000))...)
+	c := newClient(t, smtpout.Options{Address: address})
+	d := c.Send(t.Context(), big)
+	if d.Status != reset.NotSent || !strings.HasPrefix(d.Err.Error(), "smtp: DATA: ") {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestFlood holds that memory stays flat under a relay that never stops.
+func TestFlood(t *testing.T) {
+	for name, moves := range map[string][]move{
+		"greeting":  {flood("220-x\r\n")},
+		"EHLO":      {say("220 x"), hear, flood("250-x\r\n")},
+		"MAIL":      after(mail, flood("250-x\r\n")),
+		"dot":       after(dot, flood("250-x\r\n")),
+		"long line": {flood("x")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, _ := script(t, moves...)
+			c := newClient(t, smtpout.Options{Address: address})
+			var before, behind runtime.MemStats
+			runtime.ReadMemStats(&before)
+			d := c.Send(t.Context(), message())
+			runtime.ReadMemStats(&behind)
+			want := reset.NotSent
+			if name == "dot" {
+				want = reset.Unknown
+			}
+			if d.Status != want || !strings.Contains(d.Err.Error(), "relay sends too much") {
+				t.Errorf("%+v", d)
+			}
+			if got := behind.TotalAlloc - before.TotalAlloc; got > 8<<20 {
+				t.Errorf("allocated %d bytes", got)
+			}
+		})
+	}
+}
+
+// TestTLS holds that a relay without good TLS gets neither mail nor login.
+func TestTLS(t *testing.T) {
+	ca, other := newAuthority(t), newAuthority(t)
+	good := ca.issue(t, nil)
+	with := func(edit func(*tls.Config)) *tls.Config {
+		c := good.Clone()
+		edit(c)
+		return c
+	}
+	secure := func(cfg *tls.Config) move {
+		return func(c net.Conn, _ *bufio.Reader) bool { return tls.Server(c, cfg).Handshake() == nil }
+	}
+	upgrade := []move{say("220 x"), hear, say("250-x\n250-PIPELINING\n250 StartTLS"), hear}
+	for _, tt := range []struct {
+		name, mode string
+		moves      []move
+		want       reset.DeliveryStatus
+		err        string
+	}{
+		{"not offered", "starttls", []move{say("220 x"), hear, say("250-x\n250 AUTH PLAIN"), hear}, reset.Misconfigured, "STARTTLS: relay does not offer it"},
+		{"looks offered", "starttls", []move{say("220 x"), hear, say("250-x STARTTLS\n250 XSTARTTLS"), hear}, reset.Misconfigured, "STARTTLS: relay does not offer it"},
+		{"refused for now", "starttls", after(upgrade, say("454 4.7.0 later")), reset.NotSent, "STARTTLS: answer 454 4.7.0"},
+		{"refused", "starttls", after(upgrade, say("502 5.5.1 no")), reset.Misconfigured, "STARTTLS: answer 502 5.5.1"},
+		{"injected", "starttls", after(upgrade, say("220 go\n250 AUTH PLAIN"), secure(good)), reset.Misconfigured, "greeting: relay answered before it was asked"},
+		{"plain text instead of TLS", "starttls", after(upgrade, say("220 go"), part(5), say("220 x"), hang), reset.Misconfigured, "TLS handshake: relay does not speak TLS here (wrong port, or starttls instead of implicit)"},
+		{"plain text on the TLS port", "implicit", []move{say("220 x"), hang}, reset.Misconfigured, "TLS handshake: relay does not speak TLS here (wrong port, or starttls instead of implicit)"},
+		{"unknown authority", "starttls", after(upgrade, say("220 go"), secure(other.issue(t, nil))), reset.Misconfigured, "TLS handshake: certificate is signed by an unknown authority (trusted_ca names another)"},
+		{"other name", "implicit", []move{secure(ca.issue(t, func(c *x509.Certificate) { c.IPAddresses = nil; c.DNSNames = []string{"evil.test"} }))}, reset.Misconfigured, "TLS handshake: certificate is for another name"},
+		{"expired", "implicit", []move{secure(ca.issue(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }))}, reset.Misconfigured, "TLS handshake: certificate has expired or is not yet valid"},
+		{"for clients only", "implicit", []move{secure(ca.issue(t, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }))}, reset.Misconfigured, "TLS handshake: certificate is not valid"},
+		{"TLS 1.0", "implicit", []move{secure(with(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS10 }))}, reset.Misconfigured, "TLS handshake: relay refuses the handshake (tls: protocol version not supported)"},
+		{"TLS 1.1", "starttls", after(upgrade, say("220 go"), secure(with(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }))), reset.Misconfigured, "TLS handshake: relay refuses the handshake (tls: protocol version not supported)"},
+		{"hangs", "starttls", after(upgrade, say("220 go"), hang), reset.Misconfigured, "TLS handshake: timed out"},
+		{"gone", "implicit", []move{part(5)}, reset.Misconfigured, "TLS handshake: connection lost"},
+		{"floods", "implicit", []move{part(5), flood("\x16\x03\x03\x00\x04\x02\x00\x00\x00")}, reset.Misconfigured, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			address, heard := script(t, tt.moves...)
+			c := newClient(t, smtpout.Options{
+				Address: address, TLS: tt.mode, TrustedCA: ca.file, User: user,
+				Secret: func() (string, error) { return secret, nil },
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			if tt.name == "hangs" {
+				ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+			}
+			defer cancel()
+			d := c.Send(ctx, message())
+			if d.Status != tt.want || d.Err == nil || tt.err != "" && d.Err.Error() != "smtp: "+tt.err {
+				t.Errorf("%d %v, want %d %q", d.Status, d.Err, tt.want, tt.err)
+			}
+			for _, s := range []string{"AUTH", "MAIL", "SECRETTOKEN", secret} {
+				if strings.Contains(heard.String(), s) {
+					t.Errorf("%s crossed in clear", s)
+				}
+			}
+		})
+	}
+}
+
+// TestUnreachable covers what happens before there is a relay.
+func TestUnreachable(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	c := newClient(t, smtpout.Options{Address: address})
+	check(t, c.Send(t.Context(), message()), reset.NotSent, "connecting: connection refused")
+
+	c = newClient(t, smtpout.Options{Address: "relay.invalid:587"})
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	if d := c.Send(ctx, message()); d.Status != reset.NotSent || !strings.HasPrefix(d.Err.Error(), "smtp: connecting: ") {
+		t.Errorf("%+v", d)
+	}
+	done, cancel2 := context.WithCancel(t.Context())
+	cancel2()
+	if d := c.Send(done, message()); d.Status != reset.NotSent {
+		t.Errorf("%+v", d)
+	}
+}
+
+// TestHostileMessages holds that nothing of a message becomes a command.
+func TestHostileMessages(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		edit func(*reset.Message)
+		want reset.DeliveryStatus
+	}{
+		{"parameter in recipient", func(m *reset.Message) { m.To = "victim@evil.com> NOTIFY=NEVER <x@x.com" }, reset.Rejected},
+		{"quoted recipient", func(m *reset.Message) { m.To = `"victim@evil.com> NOTIFY=NEVER "@x.com` }, reset.Rejected},
+		{"NUL in recipient", func(m *reset.Message) { m.To = "a\x00@x.com" }, reset.Rejected},
+		{"no recipient", func(m *reset.Message) { m.To = "" }, reset.Rejected},
+		{"parameter in sender", func(m *reset.Message) { m.From = "a@x.com> SIZE=1 <b@x.com" }, reset.Misconfigured},
+		{"international sender", func(m *reset.Message) { m.From = "пошта@x.com" }, reset.Misconfigured},
+		{"no sender", func(m *reset.Message) { m.From = "" }, reset.Misconfigured},
+		{"bare CR", func(m *reset.Message) { m.Data = []byte("a\r\n\r\nx\r.\r\n") }, reset.Misconfigured},
+		{"bare LF", func(m *reset.Message) { m.Data = []byte("a\r\n\r\nx\n.\r\nRCPT") }, reset.Misconfigured},
+		{"CR CR LF", func(m *reset.Message) { m.Data = []byte("a\r\r\n") }, reset.Misconfigured},
+		{"NUL", func(m *reset.Message) { m.Data = []byte("a\x00\r\n") }, reset.Misconfigured},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRelay(t, relayOptions{})
+			c := newClient(t, smtpout.Options{Address: r.address})
+			m := message()
+			tt.edit(&m)
+			d := c.Send(t.Context(), m)
+			if d.Status != tt.want || strings.ContainsAny(d.Err.Error(), "@<>") {
+				t.Errorf("%+v", d)
+			}
+			if n, _, _ := r.connections(); n != 0 {
+				t.Error("connected for it")
+			}
+		})
+	}
+	t.Run("dots", func(t *testing.T) {
+		r := newRelay(t, relayOptions{})
+		c := newClient(t, smtpout.Options{Address: r.address})
+		m := message()
+		m.Data = []byte("S: x\r\n\r\na\r\n.\r\nRCPT TO:<evil@evil.test>\r\nDATA\r\n.b\r\n..\r\n")
+		if d := c.Send(t.Context(), m); d.Status != reset.Sent || r.got()[0].data != string(m.Data) || len(r.got()) != 1 {
+			t.Errorf("%+v, %+v", d, r.got())
+		}
+	})
+}
