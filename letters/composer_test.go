@@ -33,12 +33,12 @@ func options() letters.Options {
 
 func letter(kind reset.LetterKind) reset.Letter {
 	l := reset.Letter{
-		Kind:        kind,
-		To:          reset.Account{ID: "42", Login: "alice", Email: "alice@example.org", Name: "Alice Liddell"},
-		MessageID:   "0Zq3x_9-Qm1r",
-		Reference:   "BCDF-2345",
-		RequestedAt: time.Date(2026, 1, 2, 4, 4, 5, 0, time.FixedZone("CET", 3600)),
-		AskLink:     "https://app.example.com/password-reset",
+		Kind:      kind,
+		To:        reset.Account{ID: "42", Login: "alice", Email: "alice@example.org", Name: "Alice Liddell"},
+		MessageID: "0Zq3x_9-Qm1r",
+		Reference: "BCDF-2345",
+		At:        time.Date(2026, 1, 2, 4, 4, 5, 0, time.FixedZone("CET", 3600)),
+		AskLink:   "https://app.example.com/password-reset",
 	}
 	if kind == reset.LetterReset {
 		l.Link = "https://app.example.com/password-reset/link/" + token

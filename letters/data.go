@@ -43,7 +43,7 @@ type Data struct {
 	Login string
 
 	Reference string // of the request
-	When      string // when the reset was asked for: 2026-01-02 03:04 UTC
+	When      string // when it was asked for, or the password given or changed: 2026-01-02 03:04 UTC
 
 	Link       string // reset: the page for the new password
 	Code       string // reset: 1234 5678, or "" while the account has none
@@ -72,7 +72,7 @@ func (c *Composer) data(l reset.Letter, to string) Data {
 		Name:      clean(l.To.Name),
 		Login:     clean(l.To.Login),
 		Reference: l.Reference,
-		When:      l.RequestedAt.UTC().Format(whenLayout),
+		When:      l.At.UTC().Format(whenLayout),
 		AskLink:   l.AskLink,
 		catalog:   catalog,
 	}

@@ -209,17 +209,17 @@ func complete(kind reset.LetterKind, d Data, text, markup string) error {
 
 func sample(kind reset.LetterKind, code string) reset.Letter {
 	return reset.Letter{
-		Kind:        kind,
-		To:          reset.Account{ID: "1", Login: "alice", Email: "alice@example.com", Name: "Alice"},
-		MessageID:   "sample",
-		Reference:   "SMPL-REFR",
-		RequestedAt: time.Unix(0, 0),
-		Link:        "https://example.com/sample-link",
-		Code:        code,
-		CancelLink:  "https://example.com/sample-cancel",
-		AskLink:     "https://example.com/sample-ask",
-		LinkTTL:     31 * time.Minute,
-		CodeTTL:     11 * time.Minute,
+		Kind:       kind,
+		To:         reset.Account{ID: "1", Login: "alice", Email: "alice@example.com", Name: "Alice"},
+		MessageID:  "sample",
+		Reference:  "SMPL-REFR",
+		At:         time.Unix(0, 0),
+		Link:       "https://example.com/sample-link",
+		Code:       code,
+		CancelLink: "https://example.com/sample-cancel",
+		AskLink:    "https://example.com/sample-ask",
+		LinkTTL:    31 * time.Minute,
+		CodeTTL:    11 * time.Minute,
 	}
 }
 

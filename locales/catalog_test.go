@@ -31,6 +31,13 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// TestLongList holds that parsing is bounded before it begins.
+func TestLongList(t *testing.T) {
+	if c := negotiate(strings.Repeat("en,", 100) + "en"); c != nil {
+		t.Error("parsed a header of 302 characters")
+	}
+}
+
 func TestLookup(t *testing.T) {
 	for _, tag := range []string{"en", "en-US", "EN"} {
 		if c, err := Lookup(tag); err != nil || c.Tag() != "en" {

@@ -147,7 +147,9 @@ func TestNewerChangeWaitsForTheOneInFlight(t *testing.T) {
 		second := w.letter("alice")
 		w.app.slow = 4 * time.Second
 		var wg sync.WaitGroup
-		wg.Go(func() { w.site.Change(context.Background(), reset.NewPassword{Token: token(first.Link), Password: good}) })
+		wg.Go(func() {
+			w.site.Change(context.Background(), reset.NewPassword{Token: token(first.Link), Password: good})
+		})
 		time.Sleep(time.Second)
 		if _, err := w.change(token(second.Link), "the second long password"); err != nil && !errors.Is(err, reset.ErrGrant) {
 			t.Fatal(err) // ErrGrant: the first one had been stored late and ended all grants
@@ -200,7 +202,9 @@ func TestInvariantAPersonCanTryAgain(t *testing.T) {
 func TestInvariantNothingSecretInTheLog(t *testing.T) {
 	onEachStore(t, func(t *testing.T, w *world) {
 		l := w.letter("alice@example.com")
-		w.app.say(func(reset.Change) *reset.Attempt { return &reset.Attempt{Verdict: reset.Refused, Detail: "weird detail"} })
+		w.app.say(func(reset.Change) *reset.Attempt {
+			return &reset.Attempt{Verdict: reset.Refused, Detail: "weird detail"}
+		})
 		w.change(token(l.Link), good)
 		w.app.down()
 		w.change(token(l.Link), good)

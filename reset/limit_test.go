@@ -22,7 +22,7 @@ func TestMailsPerAccount(t *testing.T) {
 		}
 		times := []time.Time{}
 		for _, l := range w.relay.all(reset.LetterReset) {
-			times = append(times, l.RequestedAt)
+			times = append(times, l.At)
 		}
 		inHour, inDay := 0, 0
 		for _, at := range times {

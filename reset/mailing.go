@@ -9,6 +9,10 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
 
+// refusalsInARow is how many mails the relay may refuse for good, one after
+// another, before it looks like a wrong setting.
+const refusalsInARow = 5
+
 // maxAccounts is how many accounts one login may stand for; each gets a mail.
 const maxAccounts = 5
 
@@ -144,8 +148,8 @@ func (s *Site) mint(ctx context.Context, h *heldJob, m *minting, others []Accoun
 func (s *Site) mail(ctx context.Context, h *heldJob, m *minting) error {
 	l := Letter{
 		Kind: LetterReset, To: m.account, MessageID: h.ID.String(), Reference: h.Reference,
-		RequestedAt: time.UnixMilli(h.Created),
-		Link:        s.Links.Link(m.link.String()), CancelLink: s.Links.CancelLink(m.cancel.String()), AskLink: s.Links.AskLink(),
+		At:   time.UnixMilli(h.Created),
+		Link: s.Links.Link(m.link.String()), CancelLink: s.Links.CancelLink(m.cancel.String()), AskLink: s.Links.AskLink(),
 		LinkTTL: s.LinkTTL, CodeTTL: s.CodeTTL,
 	}
 	if m.coded {
@@ -205,6 +209,10 @@ func (s *Site) logDelivery(h *heldJob, d Delivery) {
 		s.log.Info("mail handed to the relay", attrs...)
 	case Rejected:
 		s.log.Warn("the relay refused the mail for good", attrs...)
+		if s.queue(h.kind).refused() >= refusalsInARow {
+			// One address may be wrong; a relay that takes none is set up wrongly.
+			s.svc.alarm(s.ID, "the relay refuses one recipient after another; may this host send through it?", d.Err)
+		}
 	case Misconfigured:
 		s.queue(h.kind).rest(restAfterRefusal)
 		s.svc.alarm(s.ID, "mail can not be sent until a setting is mended; it stays queued", d.Err, "reference", h.Reference)

@@ -147,6 +147,24 @@ func TestRefusedLoginAtTheRelayIsNotHammered(t *testing.T) {
 	})
 }
 
+func TestRelayThatRefusesEverybodyRaisesAnAlarm(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		w.relay.say(func(reset.Letter) reset.Delivery {
+			return reset.Delivery{Status: reset.Rejected, Err: errors.New("554")}
+		})
+		for n := range 5 {
+			if strings.Contains(w.logText(), `"alarm":true`) {
+				t.Fatalf("alarm after %d refusals", n)
+			}
+			w.ask("alice")
+			time.Sleep(3 * time.Second)
+		}
+		if !strings.Contains(w.logText(), `"alarm":true`) {
+			t.Error("no alarm")
+		}
+	})
+}
+
 func TestPanicsOfAdaptersEndOneAttempt(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		var again atomic.Bool

@@ -29,7 +29,7 @@ func (s *Site) runNotice(ctx context.Context, h *heldJob) error {
 	}
 	d := s.send(ctx, Letter{
 		Kind: h.Letter, To: *h.To, MessageID: h.ID.String(), Reference: h.Reference,
-		RequestedAt: time.UnixMilli(h.Created), AskLink: s.Links.AskLink(),
+		At: time.UnixMilli(h.Created), AskLink: s.Links.AskLink(),
 		LinkTTL: s.LinkTTL, CodeTTL: s.CodeTTL,
 	})
 	s.logDelivery(h, d)

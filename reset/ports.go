@@ -80,17 +80,17 @@ const (
 
 // A Letter is what a mail has to say. Links are absolute and already escaped.
 type Letter struct {
-	Kind        LetterKind
-	To          Account
-	MessageID   string // local part of the Message-ID, the same for all attempts of one job
-	Reference   string // of the request
-	RequestedAt time.Time
-	Link        string        // LetterReset: the page for the new password
-	Code        string        // LetterReset: eight digits, or "" while codes are off for the account
-	CancelLink  string        // LetterReset: "this wasn't me"
-	AskLink     string        // the form to ask for a new mail
-	LinkTTL     time.Duration // life of the link
-	CodeTTL     time.Duration // life of the code
+	Kind       LetterKind
+	To         Account
+	MessageID  string        // local part of the Message-ID, the same for all attempts of one job
+	Reference  string        // of the request
+	At         time.Time     // LetterReset: when it was asked for; a notice: when the password was given or changed
+	Link       string        // LetterReset: the page for the new password
+	Code       string        // LetterReset: eight digits, or "" while codes are off for the account
+	CancelLink string        // LetterReset: "this wasn't me"
+	AskLink    string        // the form to ask for a new mail
+	LinkTTL    time.Duration // life of the link
+	CodeTTL    time.Duration // life of the code
 }
 
 // A Composer turns a letter into an Internet message.

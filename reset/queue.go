@@ -21,6 +21,7 @@ type queueState struct {
 	busy  map[id]bool // jobs in flight in this process
 	until time.Time   // the queue rests until then
 	wary  bool        // the relay refused our login: one attempt at a time
+	no    int         // mails refused for good since one was taken
 }
 
 // poke makes the queue look for due jobs now.
@@ -62,7 +63,16 @@ func (q *queueState) rest(d time.Duration) {
 func (q *queueState) trust() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.wary = false
+	q.wary, q.no = false, 0
+}
+
+// refused counts a mail that was refused for good and returns how many were
+// since the last one that was taken.
+func (q *queueState) refused() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.no++
+	return q.no
 }
 
 // room returns how many more jobs may be started.

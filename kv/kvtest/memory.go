@@ -15,7 +15,7 @@ var errClosed = errors.New("store is closed")
 
 // A MemStore is a kv.Store in memory, for tests: true to the contract, but
 // for durability. It starts no goroutine and so works inside a
-// testing/synctest bubble. Closing it keeps its rows; there is no reopening.
+// testing/synctest bubble.
 type MemStore struct {
 	writer sync.Mutex // held by Update, so that closures run one after the other
 
@@ -81,6 +81,14 @@ func (s *MemStore) Close() error {
 	defer s.mu.Unlock()
 	s.closed = true
 	return nil
+}
+
+// Copy returns an open store with the same rows, which goes its own way from
+// here: a restart, if this one is closed, or a backup to be restored later.
+func (s *MemStore) Copy() *MemStore {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &MemStore{rows: slices.Clone(s.rows)}
 }
 
 // Len returns the number of rows.

@@ -44,3 +44,25 @@ func TestMemoryAfterGoexit(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestMemoryCopy(t *testing.T) {
+	s := kvtest.Memory()
+	put := func(s kv.Store, value string) {
+		t.Helper()
+		if err := s.Update(t.Context(), func(tx kv.Tx) error { return tx.Put([]byte("a"), []byte(value)) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(s, "1")
+	c := s.Copy()
+	put(s, "2")
+	put(c, "3")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for store, want := range map[*kvtest.MemStore]string{c: "3", s.Copy(): "2"} {
+		if got := get(t, store, "a"); string(got) != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
