@@ -1,0 +1,206 @@
+package embeddedstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// walkAtOpen is the size up to which all pages are read when a store is opened,
+// so that damage is found before bbolt builds on it: some tenths of a second.
+// In a larger one it is found by Check, or when the page is used.
+const walkAtOpen = 64 << 20
+
+// open opens the file, after creating it if there is none.
+func (s *Store) open(ctx context.Context, timeout time.Duration) error {
+	if noSync {
+		s.log.Warn("built with the tag nosync: a power cut loses data", "path", s.path)
+	}
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+		return fmt.Errorf("making its directory: %w", err)
+	}
+	info, err := os.Stat(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := create(s.path); err != nil {
+			return fmt.Errorf("creating it: %w", err)
+		}
+		info, err = os.Stat(s.path)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return errors.New("it is not a file; name the file itself")
+	case info.Size() == 0:
+		// bbolt would take it for new. A store that lost its content must not
+		// look like one that never had any.
+		return fmt.Errorf("%w: the file is empty; restore it from a backup, or move it away to start without any pending reset", ErrDamaged)
+	}
+	if err := tighten(s.path, info.Mode(), s.log); err != nil {
+		return err
+	}
+
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline))
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	err = s.openBolt(ctx, timeout)
+	var system syscall.Errno
+	switch {
+	case err == nil, errors.Is(err, ErrMissing), errors.Is(err, ctx.Err()):
+		return err
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fmt.Errorf("%w by another process; stop that one, or give each its own file", ErrInUse)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; it must be writable by the user that Caddy runs as", err)
+	case errors.As(err, &system):
+		return err
+	}
+	if !errors.Is(err, ErrDamaged) {
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return fmt.Errorf("%w; restore the file from a backup, or move it away to start without any pending reset", err)
+}
+
+// openBolt opens the existing file and reads it once. bbolt panics on most
+// damage; then the file is closed here, or its lock would stay.
+func (s *Store) openBolt(ctx context.Context, timeout time.Duration) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if err == nil {
+			return
+		}
+		if s.db != nil {
+			_ = guard(s.db.Close)
+		}
+		if s.file != nil {
+			_ = abandon(s.file) // closed already, but for a panic
+		}
+	}()
+	return guard(func() error {
+		db, err := bbolt.Open(s.path, 0o600, &bbolt.Options{
+			Timeout: max(timeout, time.Nanosecond), // 0 would wait for ever
+			NoSync:  noSync,
+			// The free list is synced although that makes each commit of a
+			// file with many free pages dearer: without it, bbolt walks all
+			// pages when it opens the file, in a goroutine whose panic on a
+			// damaged page nobody can recover. With 20,000 free pages the map
+			// took 880 updates/s of one writer, the array 490.
+			FreelistType: bbolt.FreelistMapType,
+			OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
+				// Not created here: a file that vanished since must not come
+				// back empty.
+				f, err := os.OpenFile(path, flag&^os.O_CREATE, mode)
+				s.file = f
+				return f, err
+			},
+		})
+		if err != nil {
+			return err
+		}
+		s.db = db
+		return s.inspect(ctx)
+	})
+}
+
+// inspect does the first read.
+func (s *Store) inspect(ctx context.Context) error {
+	self, err := s.file.Stat()
+	if err != nil {
+		return err
+	}
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		if tx.Size() > self.Size() {
+			return fmt.Errorf("%w: %d bytes of %d are missing at its end", ErrDamaged, tx.Size()-self.Size(), tx.Size())
+		}
+		b := tx.Bucket(bucket)
+		if b == nil {
+			return fmt.Errorf("%w: it is a bbolt file, but not of this module", ErrDamaged)
+		}
+		if tx.Size() > walkAtOpen {
+			b.Cursor().First()
+			b.Cursor().Last()
+			return nil
+		}
+		return walk(ctx, tx, s.file)
+	})
+	if err != nil {
+		return err
+	}
+	s.watch.start(self)
+	return s.watch.look(s.path)
+}
+
+// create makes a complete, synced, empty store and only then gives it its
+// name: a crash leaves no store or a good one. A link, unlike a rename, cannot
+// replace the store of another process that was a moment faster.
+func create(path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")
+	if err != nil {
+		return err
+	}
+	tmp := f.Name()
+	defer os.Remove(tmp)
+	if err := f.Close(); err != nil {
+		return err
+	}
+	db, err := bbolt.Open(tmp, 0o600, &bbolt.Options{Timeout: time.Second, NoSync: noSync})
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucket(bucket)
+		return err
+	})
+	if err = errors.Join(err, db.Sync(), db.Close()); err != nil {
+		return err
+	}
+	switch err := os.Link(tmp, path); {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case err != nil:
+		// A file system without hard links.
+		if err := os.Rename(tmp, path); err != nil {
+			return err
+		}
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// tighten takes the file away from everybody else: bbolt keeps the mode it
+// finds, and a copy put back from a backup is often readable by all.
+func tighten(path string, mode fs.FileMode, log *slog.Logger) error {
+	if mode.Perm()&0o077 == 0 || runtime.GOOS == "windows" {
+		return nil
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return fmt.Errorf("others may use the file (mode %v) and taking that away failed; run chmod 600 on it: %w", mode.Perm(), err)
+	}
+	log.Warn("store could be used by others; its mode is 0600 now", "path", path, "mode", mode.Perm().String())
+	return nil
+}
+
+// syncDir makes a new name in dir durable.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // directories cannot be synced there
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

@@ -1,0 +1,56 @@
+package embeddedstore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Generation returns the number in the small file beside the store, named
+// like it with ".generation" added, or 0 if there is no such file. Package
+// kv/sealed keeps it to notice that an older copy of the store was put back.
+func (s *Store) Generation() (uint64, error) {
+	name := s.path + ".generation"
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("reading generation: %w", err)
+	}
+	n, err := strconv.ParseUint(strings.TrimSuffix(string(data), "\n"), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("reading generation: %s holds no number; if the store beside it is not an old copy, delete this file", name)
+	}
+	return n, nil
+}
+
+// SetGeneration replaces that number, durably and all or nothing.
+func (s *Store) SetGeneration(n uint64) error {
+	name := s.path + ".generation"
+	if err := replace(name, strconv.AppendUint(nil, n, 10)); err != nil {
+		return fmt.Errorf("writing generation: %w", err)
+	}
+	return nil
+}
+
+// replace writes line to a new file, then gives it the name.
+func replace(name string, line []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.new")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(append(line, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(name))
+}

@@ -1,0 +1,40 @@
+package embeddedstore_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestGeneration(t *testing.T) {
+	s := openNew(t)
+	if n, err := s.Generation(); n != 0 || err != nil {
+		t.Errorf("Generation without a file = %d, %v; want 0", n, err)
+	}
+	for _, want := range []uint64{1, 2, 1<<64 - 1, 3} {
+		if err := s.SetGeneration(want); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := s.Generation(); n != want || err != nil {
+			t.Errorf("Generation = %d, %v; want %d", n, err, want)
+		}
+	}
+	wantMode(t, s.Path()+".generation", 0o600)
+	entries, err := os.ReadDir(filepath.Dir(s.Path()))
+	if err != nil || len(entries) != 2 {
+		t.Errorf("the directory holds %v, %v; want the store and its generation", entries, err)
+	}
+}
+
+func TestGenerationDamaged(t *testing.T) {
+	s := openNew(t)
+	for _, text := range []string{"", "\n", "-1", "x", "18446744073709551616", "1 2"} {
+		if err := os.WriteFile(s.Path()+".generation", []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Generation(); err == nil || !strings.Contains(err.Error(), "delete") {
+			t.Errorf("Generation of %q = %v; want an error with a remedy", text, err)
+		}
+	}
+}

@@ -1,0 +1,293 @@
+package embeddedstore_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"testing"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+// filled returns the bytes of a store with some rows, on several levels of
+// pages, and free pages.
+func filled(t testing.TB) []byte {
+	path := newPath(t)
+	s, err := embeddedstore.Open(context.Background(), embeddedstore.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		err := s.Update(context.Background(), func(tx kv.Tx) error {
+			for j := range 20 {
+				if err := tx.Put([]byte(key(20*i+j)), bytes.Repeat([]byte{byte(j)}, 200)); err != nil {
+					return err
+				}
+			}
+			if i > 0 {
+				return tx.Delete([]byte(key(20 * (i - 1))))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// A file that is no store is refused, kept as it is, and the message says
+// which file, why, and what to do.
+func TestOpenBadFile(t *testing.T) {
+	good := filled(t)
+	tests := map[string][]byte{
+		"empty":            {},
+		"text":             []byte(strings.Repeat("not a database\n", 1000)),
+		"zeros":            make([]byte, 64<<10),
+		"half":             good[:len(good)/2],
+		"two pages":        good[:8192],
+		"four pages":       good[:16384],
+		"not a whole page": good[:5000],
+		"one byte":         good[:1],
+	}
+	for name, data := range tests {
+		t.Run(name, func(t *testing.T) {
+			path := t.TempDir() + "/reset.db"
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 { // the second time shows that no lock is left
+				s, err := embeddedstore.Open(t.Context(), embeddedstore.Options{Path: path})
+				if err == nil {
+					s.Close()
+					t.Fatal("Open succeeded")
+				}
+				if !errors.Is(err, embeddedstore.ErrDamaged) {
+					t.Errorf("Open = %v; want ErrDamaged", err)
+				}
+				for _, want := range []string{path, "backup"} {
+					if !strings.Contains(err.Error(), want) {
+						t.Errorf("Open = %v; does not name %q", err, want)
+					}
+				}
+			}
+			if kept, err := os.ReadFile(path); err != nil || !bytes.Equal(kept, data) {
+				t.Error("the bad file was changed")
+			}
+		})
+	}
+}
+
+// Whatever bytes are turned over, nothing panics: opening, reading, writing,
+// checking and closing return.
+func TestFlippedBytes(t *testing.T) {
+	good := filled(t)
+	random := rand.New(rand.NewPCG(1, 2))
+	opened, found := 0, 0
+	for range 100 {
+		data := bytes.Clone(good)
+		at := random.IntN(len(data) - 64)
+		if random.IntN(2) == 0 {
+			at = random.IntN(len(data)/4096)*4096 + random.IntN(64) // headers of pages
+		}
+		for i := range 1 + random.IntN(16) {
+			data[at+i] ^= byte(1 + random.IntN(255))
+		}
+		if use(t, data) {
+			opened++
+		} else {
+			found++
+		}
+	}
+	if opened == 0 || found == 0 {
+		t.Errorf("%d files opened and %d were refused; want some of both", opened, found)
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	good := filled(f)
+	f.Add([]byte{0xff}, uint32(0))
+	f.Add([]byte{0xff, 0xff}, uint32(4096+10))
+	f.Fuzz(func(t *testing.T, patch []byte, at uint32) {
+		data := bytes.Clone(good)
+		copy(data[int(at)%len(data):], patch)
+		use(t, data)
+	})
+}
+
+// use does all that can be done with a store of these bytes, and reports
+// whether it opened.
+func use(t *testing.T, data []byte) bool {
+	path := t.TempDir() + "/reset.db"
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := embeddedstore.Open(t.Context(), embeddedstore.Options{Path: path})
+	if err != nil {
+		return false
+	}
+	_ = s.View(t.Context(), func(r kv.Reader) error {
+		_, err := r.Scan(nil, nil, 10000)
+		return err
+	})
+	for i := range 10 {
+		_, _ = get(s, key(50*i))
+		_ = put(s, key(50*i), "new")
+	}
+	_ = s.Check(t.Context())
+	_ = s.Close()
+	return true
+}
+
+// Two parents of one page: a write to one side would change the other.
+func TestOpenSharedPage(t *testing.T) {
+	data := filled(t)
+	for page := 0; page < len(data); page += 4096 {
+		flags, count := binary.NativeEndian.Uint16(data[page+8:]), binary.NativeEndian.Uint16(data[page+10:])
+		if flags == 1 && count > 1 { // a branch
+			copy(data[page+16+16+8:page+16+16+16], data[page+16+8:page+16+16])
+		}
+	}
+	path := t.TempDir() + "/reset.db"
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := embeddedstore.Open(t.Context(), embeddedstore.Options{Path: path}); !errors.Is(err, embeddedstore.ErrDamaged) {
+		t.Errorf("Open = %v; want ErrDamaged", err)
+		s.Close()
+	}
+}
+
+// A row larger than any that was stored is damage, and must not be copied.
+func TestRowTooLarge(t *testing.T) {
+	path := newPath(t)
+	s := open(t, path)
+	mustPut(t, s, "b", "2")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("kv")).Put([]byte("a"), make([]byte, kv.MaxValue+1))
+	})
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, path)
+	if _, err := get(s, "a"); !errors.Is(err, embeddedstore.ErrDamaged) {
+		t.Errorf("Get = %v; want ErrDamaged", err)
+	}
+	err = s.View(t.Context(), func(r kv.Reader) error {
+		_, err := r.Scan(nil, nil, 10)
+		return err
+	})
+	if !errors.Is(err, embeddedstore.ErrDamaged) {
+		t.Errorf("Scan = %v; want ErrDamaged", err)
+	}
+	if got := mustGet(t, s, "b"); got != "2" {
+		t.Errorf("the row beside it: %q", got)
+	}
+}
+
+func TestCheckFindsDamage(t *testing.T) {
+	data := filled(t)
+	// A key in the middle of a leaf: the file opens, and reading that row
+	// finds nothing, but the order of the keys is broken.
+	i := bytes.LastIndex(data, []byte(key(301)))
+	copy(data[i:], "zzz")
+	path := t.TempDir() + "/reset.db"
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := embeddedstore.Open(t.Context(), embeddedstore.Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.Check(t.Context()); !errors.Is(err, embeddedstore.ErrDamaged) {
+		t.Errorf("Check = %v; want ErrDamaged", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	big := openNew(t)
+	for i := range 30 {
+		err := big.Update(t.Context(), func(tx kv.Tx) error {
+			for j := range 50 {
+				if err := tx.Put([]byte(key(50*i+j)), nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := big.Check(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Check = %v; want context.Canceled", err)
+	}
+}
+
+// Without a guard, reading the mapping of a truncated file is a SIGBUS that
+// ends the process.
+func TestTruncatedWhileRunning(t *testing.T) {
+	for _, noticed := range []bool{false, true} {
+		path := t.TempDir() + "/reset.db"
+		good := filled(t)
+		if err := os.WriteFile(path, good, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var log journal
+		s, err := embeddedstore.Open(t.Context(), embeddedstore.Options{Path: path, Logger: log.logger()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, 8192); err != nil {
+			t.Fatal(err)
+		}
+		if noticed {
+			s.LookNow()
+		}
+		for i := range 3 {
+			if _, err := get(s, key(100*i)); !errors.Is(err, embeddedstore.ErrDamaged) {
+				t.Errorf("View = %v; want ErrDamaged", err)
+			}
+			if _, err := get(s, "a"); noticed && !strings.Contains(err.Error(), "was truncated") {
+				t.Errorf("View = %v; does not say what happened", err)
+			}
+			if err := put(s, key(100*i), "new"); !errors.Is(err, embeddedstore.ErrDamaged) || !errors.Is(err, kv.ErrUnknown) {
+				t.Errorf("Update = %v; want ErrDamaged and ErrUnknown", err)
+			}
+		}
+		if err := s.Check(t.Context()); err == nil {
+			t.Error("Check = nil")
+		}
+		if log.count("level=ERROR") == 0 {
+			t.Error("nothing in the log")
+		}
+		_ = s.Close()
+
+		// Put back, it opens again: nothing holds the lock.
+		if err := os.WriteFile(path, good, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		check(t, path)
+	}
+}

@@ -1,0 +1,86 @@
+package embeddedstore
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+var errEnded = errors.New("transaction has ended")
+
+// A reader reads one bbolt transaction. What bbolt returns points into the
+// mapping of the file and is copied.
+type reader struct {
+	bucket *bbolt.Bucket // nil once the transaction has ended
+}
+
+// Get implements kv.Reader.
+func (r *reader) Get(key []byte) (value []byte, err error) {
+	value, err = r.peek(key)
+	return clone(value), err
+}
+
+// Scan implements kv.Reader.
+func (r *reader) Scan(start, end []byte, limit int) (rows []kv.Pair, err error) {
+	err = r.guard(func() {
+		if limit <= 0 {
+			return
+		}
+		c := r.bucket.Cursor()
+		for k, v := c.Seek(start); k != nil && len(rows) < limit; k, v = c.Next() {
+			if end != nil && bytes.Compare(k, end) >= 0 {
+				return
+			}
+			mustFit(k, v)
+			rows = append(rows, kv.Pair{Key: clone(k), Value: clone(v)})
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// peek is Get without the copy, for a kv.Overlay.
+func (r *reader) peek(key []byte) (value []byte, err error) {
+	err = r.guard(func() {
+		value = r.bucket.Get(key)
+		mustFit(nil, value)
+	})
+	return value, err
+}
+
+// guard confines a damaged page to the read that met it.
+func (r *reader) guard(read func()) error {
+	if r.bucket == nil {
+		return errEnded
+	}
+	err := guard(func() error { read(); return nil })
+	if err != nil {
+		return fmt.Errorf("reading store: %w", err)
+	}
+	return nil
+}
+
+// mustFit panics like bbolt if a row is larger than any that was stored:
+// copying what a damaged page gives as its size could take all memory.
+func mustFit(key, value []byte) {
+	if len(key) > kv.MaxKey || len(value) > kv.MaxValue {
+		panic("row beyond the bounds of a row")
+	}
+}
+
+// clone copies b. nil stays nil, and empty stays empty: bbolt returns an
+// empty slice for an empty value.
+func clone(b []byte) []byte {
+	if b == nil {
+		return nil
+	}
+	return append(make([]byte, 0, len(b)), b...)
+}
+
+var _ kv.Reader = (*reader)(nil)

@@ -1,0 +1,295 @@
+package sealed_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+	"github.com/caddy-password-reset/caddy-password-reset/kv/kvtest"
+	"github.com/caddy-password-reset/caddy-password-reset/kv/sealed"
+)
+
+const sentinelKey = "\x00sentinel"
+
+// A marker is a sealed.Marker in memory; a failing one refuses to be set.
+type marker struct {
+	generation uint64
+	fail       bool
+}
+
+var errMarker = errors.New("marker is broken")
+
+func (m *marker) Generation() (uint64, error) { return m.generation, nil }
+
+func (m *marker) SetGeneration(n uint64) error {
+	if m.fail {
+		return errMarker
+	}
+	m.generation = n
+	return nil
+}
+
+func TestRotation(t *testing.T) {
+	inner := kvtest.Memory()
+	first := open(t, inner, sealed.Options{})
+	mustPut(t, first, "a", "1")
+	index := first.Index("login", "alice")
+
+	var log journal
+	steps := []struct {
+		name string
+		keys [][]byte
+		want error
+		logs int
+	}{
+		{"another key", [][]byte{key2}, sealed.ErrKey, 0},
+		{"several others", [][]byte{key3, key2}, sealed.ErrKey, 0},
+		{"a new one before the old one", [][]byte{key2, key1}, nil, 1},
+		{"the old one has gone", [][]byte{key2}, nil, 1},
+		{"the old one fits no more", [][]byte{key1}, sealed.ErrKey, 1},
+		{"two old ones", [][]byte{key3, key1, key2}, nil, 2},
+		{"the newest alone", [][]byte{key3}, nil, 2},
+		{"the newest and old ones", [][]byte{key3, key2, key1}, nil, 2},
+	}
+	for _, step := range steps {
+		s, err := sealed.Open(t.Context(), inner, sealed.Options{Keys: step.keys, Logger: log.logger()})
+		if !errors.Is(err, step.want) {
+			t.Errorf("%s: Open = %v; want %v", step.name, err, step.want)
+		}
+		if got := log.count("newest key"); got != step.logs {
+			t.Errorf("%s: %d lines about the newest key; want %d", step.name, got, step.logs)
+		}
+		if err != nil {
+			continue
+		}
+		if s.Index("login", "alice") != index || len(list(t, s, 10)) != 1 || s.Era() != first.Era() {
+			t.Errorf("%s: index, records or era are not the same any more", step.name)
+		}
+	}
+}
+
+func TestBadKeys(t *testing.T) {
+	for _, keys := range [][][]byte{nil, {}, {nil}, {key1[:31]}, {key1, append(key2, 0)}} {
+		inner := kvtest.Memory()
+		if _, err := sealed.Open(t.Context(), inner, sealed.Options{Keys: keys}); err == nil {
+			t.Errorf("Open with %d keys: want an error", len(keys))
+		}
+		if inner.Len() != 0 {
+			t.Error("something was stored")
+		}
+	}
+}
+
+func TestSentinelMissing(t *testing.T) {
+	inner := kvtest.Memory()
+	mustPut(t, inner, "a", "1")
+	for range 2 { // the first must not leave one behind
+		if _, err := sealed.Open(t.Context(), inner, sealed.Options{Keys: [][]byte{key1}}); !errors.Is(err, sealed.ErrSentinel) {
+			t.Errorf("Open = %v; want ErrSentinel", err)
+		}
+	}
+}
+
+func TestSentinelDamaged(t *testing.T) {
+	inner := kvtest.Memory()
+	open(t, inner, sealed.Options{})
+	good := raw(t, inner, sentinelKey)
+	for i := range good {
+		bad := append([]byte{}, good...)
+		bad[i] ^= 0x40
+		mustPut(t, inner, sentinelKey, string(bad))
+		_, err := sealed.Open(t.Context(), inner, sealed.Options{Keys: [][]byte{key1, key2}})
+		want := sealed.ErrSentinel
+		if i >= 1 && i < 9 {
+			want = sealed.ErrKey // the id of the key
+		}
+		if !errors.Is(err, want) {
+			t.Errorf("byte %d: Open = %v; want %v", i, err, want)
+		}
+	}
+	for _, bad := range [][]byte{{}, good[:1], good[:len(good)-1], append(good, 0)} {
+		mustPut(t, inner, sentinelKey, string(bad))
+		if _, err := sealed.Open(t.Context(), inner, sealed.Options{Keys: [][]byte{key1}}); !errors.Is(err, sealed.ErrSentinel) {
+			t.Errorf("%d bytes: Open = %v; want ErrSentinel", len(bad), err)
+		}
+	}
+}
+
+// Opening goes on until the outcome of its own updates is known, and begins
+// one store, not two.
+func TestOpenHostile(t *testing.T) {
+	for seed := range uint64(50) {
+		inner := kvtest.Memory()
+		hostile := kvtest.Faults{Seed: seed, Done: 5, Lost: 5, Phantom: 2}.Wrap(inner)
+		m := &marker{}
+		s, err := sealed.Open(t.Context(), hostile, sealed.Options{Keys: [][]byte{key1}, Marker: m})
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		index := s.Index("a")
+		var log journal
+		s, err = sealed.Open(t.Context(), hostile, sealed.Options{Keys: [][]byte{key1}, Marker: m, Logger: log.logger()})
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if s.Index("a") != index {
+			t.Errorf("seed %d: the second Open began another store", seed)
+		}
+		if log.count("alarm") != 0 {
+			t.Errorf("seed %d: false alarm", seed)
+		}
+	}
+}
+
+func TestOpenGivesUp(t *testing.T) {
+	inner := kvtest.Faults{Lost: 1}.Wrap(kvtest.Memory())
+	if _, err := sealed.Open(t.Context(), inner, sealed.Options{Keys: [][]byte{key1}}); !errors.Is(err, kv.ErrUnknown) {
+		t.Errorf("Open = %v; want ErrUnknown", err)
+	}
+}
+
+func TestHasRecords(t *testing.T) {
+	inner := kvtest.Memory()
+	for _, want := range []bool{false, true} {
+		if got, err := sealed.HasRecords(t.Context(), inner); got != want || err != nil {
+			t.Errorf("HasRecords = %t, %v; want %t", got, err, want)
+		}
+		open(t, inner, sealed.Options{})
+	}
+}
+
+// A history is a store and its marker, as they are found on disk.
+type history struct {
+	inner  *kvtest.MemStore
+	marker uint64
+}
+
+// run opens the store, and closes it unless it is to crash, and returns its
+// era and how many alarms were logged.
+func (h *history) run(t *testing.T, crash bool) (era uint64, alarms int) {
+	t.Helper()
+	var log journal
+	m := &marker{generation: h.marker}
+	s := open(t, h.inner, sealed.Options{Marker: m, Logger: log.logger()})
+	era = s.Era()
+	if !crash {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.inner, h.marker = h.inner.Copy(), m.generation
+	return era, log.count(`alarm="store restored"`)
+}
+
+func TestEra(t *testing.T) {
+	h := history{inner: kvtest.Memory()}
+	first, alarms := h.run(t, false)
+	if first == 0 || alarms != 0 {
+		t.Errorf("new store: era %d, %d alarms", first, alarms)
+	}
+	for _, crash := range []bool{false, true, true, false} {
+		if era, alarms := h.run(t, crash); era != first || alarms != 0 {
+			t.Errorf("opened again: era %d, %d alarms; want %d and none", era, alarms, first)
+		}
+	}
+
+	old := h.inner.Copy()
+	h.run(t, false)
+	last := first
+	for range 3 { // the same old copy, again and again
+		h.inner = old.Copy()
+		era, alarms := h.run(t, false)
+		if era <= last || alarms != 1 {
+			t.Errorf("old copy: era %d after %d, %d alarms; want a larger one and one alarm", era, last, alarms)
+		}
+		if again, alarms := h.run(t, true); again != era || alarms != 0 {
+			t.Errorf("after the old copy: era %d, %d alarms; want %d and none", again, alarms, era)
+		}
+		last = era
+	}
+}
+
+// A copy that was made while the store was running is older, once that run has
+// ended.
+func TestEraCopyOfRunningStore(t *testing.T) {
+	m := &marker{}
+	inner := kvtest.Memory()
+	s := open(t, inner, sealed.Options{Marker: m})
+	old := inner.Copy()
+	mustPut(t, s, "a", "used")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var log journal
+	again := open(t, old, sealed.Options{Marker: m, Logger: log.logger()})
+	if again.Era() <= s.Era() || log.count("alarm") != 1 {
+		t.Errorf("era %d after %d, %d alarms", again.Era(), s.Era(), log.count("alarm"))
+	}
+}
+
+// The new era may be stored by an update whose outcome is unknown; the one
+// that settles it finds nothing wrong, and the alarm must come all the same.
+func TestEraHostile(t *testing.T) {
+	for seed := range uint64(20) {
+		inner := kvtest.Memory()
+		open(t, inner, sealed.Options{})
+		var log journal
+		m := &marker{generation: 100}
+		hostile := kvtest.Faults{Seed: seed, Done: 2, Lost: -1}.Wrap(inner)
+		s := open(t, hostile, sealed.Options{Marker: m, Logger: log.logger()})
+		if s.Era() != 101 || log.count("alarm") != 1 {
+			t.Errorf("seed %d: era %d, %d alarms; want 101 and one", seed, s.Era(), log.count("alarm"))
+		}
+	}
+}
+
+// A crash between the store and the marker leaves the store ahead: no alarm.
+func TestEraCrashBetweenWrites(t *testing.T) {
+	m := &marker{}
+	inner := kvtest.Memory()
+	era := open(t, inner, sealed.Options{Marker: m}).Era()
+	m.fail = true
+	for range 3 {
+		if _, err := sealed.Open(t.Context(), inner, sealed.Options{Keys: [][]byte{key1}, Marker: m}); !errors.Is(err, errMarker) {
+			t.Fatalf("Open = %v; want the fault of the marker", err)
+		}
+	}
+	m.fail = false
+	var log journal
+	s := open(t, inner, sealed.Options{Marker: m, Logger: log.logger()})
+	if s.Era() != era || log.count("alarm") != 0 {
+		t.Errorf("era %d, %d alarms; want %d and none", s.Era(), log.count("alarm"), era)
+	}
+}
+
+// The operator moved a store away and begins a new one: no alarm, but nothing
+// of the old one is valid.
+func TestEraNewStoreBesideMarker(t *testing.T) {
+	m := &marker{generation: 40}
+	var log journal
+	s := open(t, kvtest.Memory(), sealed.Options{Marker: m, Logger: log.logger()})
+	if s.Era() <= 40 || m.generation <= 40 || log.count("alarm") != 0 {
+		t.Errorf("era %d, marker %d, %d alarms", s.Era(), m.generation, log.count("alarm"))
+	}
+}
+
+func ExampleOpen() {
+	inner := kvtest.Memory()
+	key, err := sealed.ParseKey("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=")
+	if err != nil {
+		panic(err)
+	}
+	s, err := sealed.Open(context.Background(), inner, sealed.Options{Keys: [][]byte{key}})
+	if err != nil {
+		panic(err)
+	}
+	defer s.Close()
+	index := s.Index("account", "example.com", "42")
+	err = s.Update(context.Background(), func(tx kv.Tx) error {
+		return tx.Put(append([]byte("account/"), index[:]...), []byte("a secret"))
+	})
+	fmt.Println(err)
+	// Output: <nil>
+}
