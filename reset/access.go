@@ -119,7 +119,7 @@ func (s *Site) Cancel(ctx context.Context, tokenText string, client netip.Addr) 
 	}
 	now := time.Now()
 	var reference string
-	err = s.svc.store.Update(ctx, func(tx kv.Tx) error {
+	err = s.update(ctx, func(tx kv.Tx) error {
 		key, r, g, err := s.locate(tx, t, now)
 		if err != nil {
 			return err

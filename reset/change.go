@@ -80,7 +80,7 @@ func (s *Site) accept(ctx context.Context, t token, format, password string) (Re
 	}
 	f := s.svc.shared.flights.begin(a.change.ID)
 	f.join()
-	err = s.svc.store.Update(ctx, a.write)
+	err = s.update(ctx, a.write)
 	if err != nil || !a.leased {
 		s.svc.shared.flights.end(a.change.ID)
 		s.giveTurn(turn)

@@ -9,6 +9,10 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
 
+// guessesAnHour is how many wrong codes one site sees before the operator is
+// told: who tries one code with each of many logins meets no other counter.
+const guessesAnHour = 500
+
 // maxCompared bounds the accounts that one guess is compared with.
 const maxCompared = 8
 
@@ -50,12 +54,14 @@ func (s *Site) Code(ctx context.Context, e CodeEntry) (tokenText string, err err
 	}
 	g := &guess{site: s, login: login, code: code, now: now}
 	g.second = newToken(id{})
-	err = s.svc.store.Update(ctx, g.compare)
+	err = s.update(ctx, g.compare)
 	switch {
 	case err != nil && !errors.Is(err, ErrCode):
 		return "", s.unavailable("checking a code", err)
 	case g.matches != 1:
-		s.log.Info("wrong or dead code entered")
+		if s.svc.shared.guesses.count(s.ID, now) >= guessesAnHour {
+			s.svc.alarm(s.ID, "codes are being guessed over many logins; each account is protected by its own counters", nil)
+		}
 		return "", ErrCode
 	}
 	g.second.grant = g.found

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -138,6 +139,20 @@ func TestTokenForACodeEndsWithTheCode(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		w.wantDead(tok)
 		w.wantChange(token(l.Link), good, reset.StatusChanged)
+	})
+}
+
+func TestSprayingCodesRaisesAnAlarm(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		for n := range 500 {
+			if n == 499 && strings.Contains(w.logText(), `"alarm":true`) {
+				t.Fatal("alarm too early")
+			}
+			w.guess(fmt.Sprintf("login%d", n), "00000000")
+		}
+		if !strings.Contains(w.logText(), `"alarm":true`) {
+			t.Error("no alarm")
+		}
 	})
 }
 

@@ -39,7 +39,7 @@ func (s *Site) Request(ctx context.Context, r Request) (reference string, err er
 	j := s.newJob(jobMail, now, mailDeadline, newReference())
 	j.Login = login
 	due := now.Add(minMailDelay + rand.N(maxMailDelay-minMailDelay))
-	err = s.svc.store.Update(ctx, func(tx kv.Tx) error {
+	err = s.update(ctx, func(tx kv.Tx) error {
 		return s.addJob(tx, jobMail, j, due)
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ type Shared struct {
 	clients *clientLimiter
 	logins  *loginSketch
 	alarms  *alarmClock
+	guesses *hourCount
 	foreign *leaseWatch
 	flights *flights
 
@@ -32,6 +33,7 @@ func NewShared() *Shared {
 		clients: newClientLimiter(),
 		logins:  newLoginSketch(),
 		alarms:  &alarmClock{last: make(map[string]time.Time)},
+		guesses: &hourCount{since: make(map[string]time.Time), n: make(map[string]int)},
 		foreign: &leaseWatch{seen: make(map[string]sighting)},
 		flights: &flights{running: make(map[id]*flight)},
 		queues:  make(map[string]*queueState),
@@ -64,6 +66,23 @@ func (c *alarmClock) due(what string, now time.Time) bool {
 	}
 	c.last[what] = now
 	return true
+}
+
+// An hourCount counts what happens to a site, from anew each hour.
+type hourCount struct {
+	mu    sync.Mutex
+	since map[string]time.Time
+	n     map[string]int
+}
+
+func (c *hourCount) count(site string, now time.Time) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if now.Sub(c.since[site]) >= time.Hour {
+		c.since[site], c.n[site] = now, 0
+	}
+	c.n[site]++
+	return c.n[site]
 }
 
 // A leaseWatch judges leases of other processes. Their clocks may be wrong,

@@ -1,6 +1,7 @@
 package reset
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
 	"github.com/caddy-password-reset/caddy-password-reset/passwords"
 )
 
@@ -28,6 +30,8 @@ const (
 	attemptWait  = 2 * time.Second // how long a change waits for its turn
 	personWaits  = 5 * time.Second // how long a person waits for the app
 	maxQueuedJob = 100_000         // mails or changes of one site waiting
+
+	updateTimeout = 10 * time.Second // how long a person waits for the store
 )
 
 // Links builds the addresses that go into mails, from configuration only and
@@ -132,6 +136,15 @@ func (s *Site) limit(k limitKind, ip netip.Addr) error {
 // The attempt itself ends ten seconds earlier, so that its outcome is written
 // while the lease still stands.
 func (s *Site) lease() time.Duration { return s.AttemptTimeout + leaseMargin }
+
+// update stores what somebody asked for. It goes on when they hang up, so that
+// a closed browser leaves nothing in doubt, and ends before a proxy gives up on
+// a store that is stuck.
+func (s *Site) update(ctx context.Context, fn func(kv.Tx) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), updateTimeout)
+	defer cancel()
+	return s.svc.store.Update(ctx, fn)
+}
 
 // unavailable turns a failure of the store into the one sentence that is fit
 // for the public, and logs the cause.

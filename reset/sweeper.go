@@ -13,15 +13,15 @@ const (
 	// sweepBatch keeps one transaction within the bounds of the store: three
 	// keys a row.
 	sweepBatch = 32
-	// orphanInterval is how often the queues of sites that are not configured
-	// are looked through.
-	orphanInterval = 10 * time.Minute
+	// inspectInterval is how often the queues are counted anew, and those of
+	// sites that are not configured looked through.
+	inspectInterval = 10 * time.Minute
 )
 
 // sweep removes what has expired until ctx ends. Nothing depends on it:
 // expired rows are ignored wherever they are met.
 func (s *Service) sweep(ctx context.Context) {
-	orphans := time.Now()
+	inspected := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -41,9 +41,12 @@ func (s *Service) sweep(ctx context.Context) {
 				break
 			}
 		}
-		if time.Since(orphans) >= orphanInterval {
-			orphans = time.Now()
+		if time.Since(inspected) >= inspectInterval {
+			inspected = time.Now()
 			s.sweepOrphans(ctx)
+			if err := s.recoverQueues(ctx); err != nil && ctx.Err() == nil {
+				s.alarm("", "counting the queues failed", err)
+			}
 		}
 		release()
 	}
