@@ -170,10 +170,6 @@ func (a *acceptance) write(tx kv.Tx) error {
 	}
 	free := s.slotIsFree(r.Lease, a.change.ID, lease{})
 	if free {
-		if r.Change != nil {
-			r.drop(r.Change.Grant) // replaced before it was tried: the newest wins
-			g = r.grant(a.token.grant)
-		}
 		r.Lease = lease{}
 	}
 	c, j := a.change, a.job
@@ -187,7 +183,7 @@ func (a *acceptance) write(tx kv.Tx) error {
 		r.Lease = lease{Holder: j.Holder, Attempt: 1, Change: c.ID}
 		due = a.now.Add(s.lease())
 	}
-	r.Change = &c
+	r.Change = &c // an older change that waited is replaced: the newest wins
 	a.account, a.record = r.Account, key
 	a.held = heldJob{job: j, key: s.queueKey(jobChange, due, j.ID), kind: jobChange}
 	if err := r.put(tx, key, a.now); err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-password-reset/caddy-password-reset/kv/kvtest"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
@@ -110,6 +111,35 @@ func TestCodeOfAnotherLogin(t *testing.T) {
 		}
 		if !w.guess("alice", a.Code) {
 			t.Error("the right code was refused")
+		}
+	})
+}
+
+// sameCodes makes all codes alike.
+type sameCodes struct{ kvtest.Indexer }
+
+func (i sameCodes) Index(label string, parts ...string) [32]byte {
+	if label == "code" {
+		parts = nil
+	}
+	return i.Indexer.Index(label, parts...)
+}
+
+// A login may stand for several accounts. If a code opens two of them, nobody
+// knows which one was meant.
+func TestTwoMatchesAreAFailure(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.stop()
+		w.startWith(func(c *reset.Config) { c.Indexer = sameCodes{} })
+		w.ask("family@example.com")
+		w.until(time.Minute, "two letters", func() bool { return w.relay.count(reset.LetterReset) == 2 })
+		if w.guess("family@example.com", "12345678") {
+			t.Error("a code that opens two accounts was taken")
+		}
+		w.ask("alice")
+		w.until(time.Minute, "a letter", func() bool { return w.relay.count(reset.LetterReset) == 3 })
+		if !w.guess("alice", "12345678") {
+			t.Error("the test tests nothing")
 		}
 	})
 }

@@ -151,7 +151,8 @@ func TestNewerChangeWaitsForTheOneInFlight(t *testing.T) {
 			w.site.Change(context.Background(), reset.NewPassword{Token: token(first.Link), Password: good})
 		})
 		time.Sleep(time.Second)
-		if _, err := w.change(token(second.Link), "the second long password"); err != nil && !errors.Is(err, reset.ErrGrant) {
+		_, err := w.change(token(second.Link), "the second long password")
+		if err != nil && !errors.Is(err, reset.ErrGrant) {
 			t.Fatal(err) // ErrGrant: the first one had been stored late and ended all grants
 		}
 		wg.Wait()
@@ -160,9 +161,24 @@ func TestNewerChangeWaitsForTheOneInFlight(t *testing.T) {
 		if w.app.crowd > 1 {
 			t.Errorf("%d attempts at once", w.app.crowd)
 		}
-		if w.app.changes() == 2 && w.app.password("42") != "the second long password" {
-			t.Error("the older change won")
+		if err == nil && w.app.password("42") != "the second long password" {
+			t.Error("the newer change was accepted and is not the one that stands")
 		}
+	})
+}
+
+// A change that is replaced before it was tried uses its grant up: the newer
+// one must not be undone by the older link.
+func TestReplacedChangeUsesItsGrantUp(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		first := w.letter("alice")
+		time.Sleep(2 * time.Minute)
+		second := w.letter("alice")
+		w.app.down()
+		w.wantChange(token(first.Link), good, reset.StatusPending)
+		time.Sleep(2 * time.Second)
+		w.wantChange(token(second.Link), "the second long password", reset.StatusPending)
+		w.wantDead(token(first.Link))
 	})
 }
 
@@ -280,8 +296,14 @@ func TestInvariantJobsContinueAfterACrash(t *testing.T) {
 				began := time.Now()
 				w.start()
 				w.until(time.Hour, "the mail after the crash", func() bool { return w.relay.count(reset.LetterReset) > 0 })
-				if took := time.Since(began); sole && took > 10*time.Second {
+				took := time.Since(began)
+				if sole && took > 10*time.Second {
 					t.Errorf("an embedded store's job continued only after %s", took)
+				}
+				// Another process may have a clock that is behind: its lease must be
+				// seen to stand still for its whole length, once it is due here.
+				if !sole && took < 190*time.Second {
+					t.Errorf("a lease of another process was taken after %s", took)
 				}
 				l := w.relay.last(reset.LetterReset)
 

@@ -113,6 +113,17 @@ func TestRefusalLeavesTenMinutes(t *testing.T) {
 	})
 }
 
+func TestRefusalDoesNotProlongALinkBeyondADay(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.LinkTTL = reset.MaxLinkTTL }, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		time.Sleep(24*time.Hour - 5*time.Minute)
+		w.app.say(func(reset.Change) *reset.Attempt { return &reset.Attempt{Verdict: reset.Refused} })
+		w.wantChange(token(l.Link), good, reset.StatusRefused)
+		time.Sleep(6 * time.Minute)
+		w.wantDead(token(l.Link))
+	})
+}
+
 func TestTenRefusalsEndAGrant(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		l := w.letter("alice")

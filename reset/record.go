@@ -80,12 +80,13 @@ func (s *Service) loadRecord(tx getter, key []byte, now time.Time) (*record, err
 	if r.Era < s.era {
 		// An older copy of the store was put back: these grants may have been
 		// used since. The change is left to its job, which reports it.
-		r.Grants, r.Era = nil, s.era
-		r.Epoch++
+		r.endGrants()
+		r.Era = s.era
 	}
 	live := r.Grants[:0]
 	for _, g := range r.Grants {
-		if g.Epoch == r.Epoch && (r.claims(g) || !g.expired(now.Add(s.skew))) {
+		// A grant whose change was replaced by a newer one is used up.
+		if g.Epoch == r.Epoch && (r.claims(g) || g.Change.isZero() && !g.expired(now.Add(s.skew))) {
 			live = append(live, g)
 		}
 	}

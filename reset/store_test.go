@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
+	"github.com/caddy-password-reset/caddy-password-reset/kv/kvtest"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
@@ -68,6 +69,67 @@ func TestJobsOfASiteThatIsGone(t *testing.T) {
 		}
 		if !strings.Contains(w.logText(), "no longer configured") {
 			t.Error("no alarm")
+		}
+	})
+}
+
+// A sequence grows with each change, also when the store is lost in between.
+func TestSequenceGrows(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		var last int64
+		w.app.say(func(c reset.Change) *reset.Attempt {
+			if c.Sequence <= last || c.Sequence < time.Now().Add(-time.Minute).UnixMilli() {
+				t.Errorf("sequence %d after %d", c.Sequence, last)
+			}
+			last = c.Sequence
+			return nil
+		})
+		for range 3 {
+			w.wantChange(token(w.letter("alice").Link), good, reset.StatusChanged)
+			time.Sleep(time.Hour)
+		}
+		w.stop()
+		w.store = kvtest.Memory()
+		w.start()
+		w.wantChange(token(w.letter("alice").Link), good, reset.StatusChanged)
+	})
+}
+
+// slow is a store that takes its time and gives up when its caller does.
+type slow struct{ kv.Store }
+
+func (s slow) Update(ctx context.Context, fn func(kv.Tx) error) error {
+	select {
+	case <-time.After(500 * time.Millisecond):
+		return s.Store.Update(ctx, fn)
+	case <-ctx.Done():
+		return errors.Join(kv.ErrUnknown, ctx.Err())
+	}
+}
+
+// A browser that is closed cancels nothing.
+func TestWhoHangsUpLeavesNothingInDoubt(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.stop()
+		w.store = slow{w.store}
+		w.start()
+		hangUp := func() context.Context {
+			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			t.Cleanup(cancel)
+			return ctx
+		}
+		if _, err := w.site.Request(hangUp(), reset.Request{Login: "alice"}); err != nil {
+			t.Fatalf("request: %v", err)
+		}
+		w.until(time.Minute, "the mail", func() bool { return w.relay.count(reset.LetterReset) == 1 })
+		w.app.slow = 3 * time.Second
+		r, err := w.site.Change(hangUp(), reset.NewPassword{Token: token(w.relay.last(reset.LetterReset).Link), Password: good})
+		if err != nil || r.Status != reset.StatusPending {
+			t.Fatalf("change: %+v, %v", r, err)
+		}
+		time.Sleep(5 * time.Second)
+		if w.app.password("42") != good || len(w.app.ids) != 1 {
+			t.Errorf("the attempt did not outlive the browser: %d attempts", len(w.app.ids))
 		}
 	})
 }
