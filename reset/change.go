@@ -100,6 +100,9 @@ func (s *Site) accept(ctx context.Context, t token, format, password string) (Re
 		return Result{Status: StatusPending}, nil
 	}
 	s.svc.crew.start(func() {
+		// The queue sleeps until the end of the lease; a change that is to be
+		// tried again is due before.
+		defer s.queue(jobChange).poke()
 		defer release()
 		defer s.giveTurn(turn)
 		defer s.svc.shared.flights.end(a.change.ID)
