@@ -1,0 +1,95 @@
+package caddymodule
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+// BboltStore keeps everything in one file on this machine. One process can
+// have it open at a time.
+type BboltStore struct {
+	// Path is the file. It and its folder are created if they are missing.
+	// Default: password_reset/reset.db under Caddy's data directory.
+	Path string `json:"path,omitempty"`
+
+	path string // canonical, placeholders replaced
+}
+
+// CaddyModule returns the Caddy module information.
+func (*BboltStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: stores + ".bbolt", New: func() caddy.Module { return new(BboltStore) }}
+}
+
+// UnmarshalCaddyfile reads:
+//
+//	store bbolt [<path>]
+func (b *BboltStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if d.NextArg() {
+		b.Path = d.Val()
+	}
+	if d.NextArg() {
+		return d.Errf("`%s` is one word too many; write `store bbolt /var/lib/caddy/password_reset/reset.db`", d.Val())
+	}
+	return options{}.parse(d)
+}
+
+// Provision finds the one name of the file. It does not touch it: this runs
+// for `caddy validate`, beside a server that has it open.
+func (b *BboltStore) Provision(caddy.Context) error {
+	path, err := expand("path", b.Path)
+	if err != nil {
+		return err
+	}
+	if path == "" {
+		path = filepath.Join(caddy.AppDataDir(), "password_reset", "reset.db")
+	}
+	b.path, err = canonical(path)
+	return err
+}
+
+// StoreKey implements [StoreOpener].
+func (b *BboltStore) StoreKey() string { return "bbolt:" + b.path }
+
+// OpenStore implements [StoreOpener].
+func (b *BboltStore) OpenStore(ctx context.Context, log *slog.Logger) (kv.Store, error) {
+	return embeddedstore.Open(ctx, embeddedstore.Options{Path: b.path, Logger: log})
+}
+
+// KeyFile implements [LocalStore].
+func (b *BboltStore) KeyFile() string { return filepath.Join(filepath.Dir(b.path), "reset.key") }
+
+// canonical returns the one spelling of a path, so that two of them cannot
+// stand for one file. The part that does not exist yet stays as it is.
+func canonical(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if whole, err := filepath.EvalSymlinks(path); err == nil {
+		return whole, nil
+	}
+	dir, file := filepath.Split(path)
+	dir = filepath.Clean(dir)
+	if dir == path {
+		return path, nil
+	}
+	if dir, err = canonical(dir); err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, file), nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*BboltStore)(nil)
+	_ caddyfile.Unmarshaler = (*BboltStore)(nil)
+	_ LocalStore            = (*BboltStore)(nil)
+)

@@ -1,0 +1,51 @@
+package caddymodule
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "password-reset",
+		Usage: "<command>",
+		Short: "Tries out and looks after password resets",
+		Long: `
+Password resets are configured in the Caddyfile, with the global option and
+the directive ` + "`password_reset`" + `. The commands below are for what is done by
+hand.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.Args = cobra.NoArgs
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			cmd.AddCommand(demoCommand())
+		},
+	})
+}
+
+func demoCommand() *cobra.Command {
+	var drive bool
+	cmd := &cobra.Command{
+		Use:   "demo [--drive]",
+		Short: "Shows password resets at work, on this machine only",
+		Long: `
+Runs a small sample app, an inbox for its mail, and Caddy in front of it with
+the example Caddyfile, all on free ports of this machine. Nothing leaves it, and
+nothing is kept when the demo ends.
+
+With --drive it walks the whole way by itself, as people with a browser and a
+mailbox would, prints a line for each step, and exits with 0 only if each of
+them held.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return runDemo(ctx, cmd.OutOrStdout(), drive)
+		},
+	}
+	cmd.Flags().BoolVar(&drive, "drive", false, "walk the whole way, then exit")
+	return cmd
+}

@@ -1,0 +1,4 @@
+package caddymodule
+
+// Open is what a request does to reach its site.
+var Open = (*App).open

@@ -1,0 +1,97 @@
+package caddymodule
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/directory"
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/webhookout"
+)
+
+// The namespaces of guest modules. A module of another project that registers
+// under one of them and implements its interface can be used like a built-in
+// one: `directory`, `target` and `store` take its name and hand it the rest of
+// their line and block. For that it also implements [caddyfile.Unmarshaler].
+const (
+	directories = "password_reset.directories"
+	targets     = "password_reset.targets"
+	stores      = "password_reset.stores"
+)
+
+// A DirectoryOpener is a guest in password_reset.directories. OpenDirectory is
+// called once while the configuration is loaded, by `caddy validate` too: it
+// may read files but neither write nor dial. A directory that has a method
+// Close() is closed when nothing uses it any more.
+type DirectoryOpener interface {
+	OpenDirectory(Site) (reset.Directory, error)
+}
+
+// A TargetOpener is a guest in password_reset.targets, under the rules of
+// [DirectoryOpener].
+type TargetOpener interface {
+	OpenTarget(Site) (Target, error)
+}
+
+// A StoreOpener is a guest in password_reset.stores. A store is opened when
+// the app starts or a request comes, never by `caddy validate`, and is shared
+// by all configurations of the process that name the same key: a reload
+// neither closes nor reopens it.
+type StoreOpener interface {
+	// StoreKey names what would be opened, the same for every spelling: two
+	// openers with one key must mean the same data.
+	StoreKey() string
+	// OpenStore opens it. A panic in here is an error to the caller.
+	OpenStore(ctx context.Context, log *slog.Logger) (kv.Store, error)
+}
+
+// A LocalStore is a [StoreOpener] for data that only one process can have
+// open. What an earlier process has begun is then known to be over.
+type LocalStore interface {
+	StoreOpener
+	// KeyFile is the file of the master key for whoever configures none. It is
+	// created beside a new store.
+	KeyFile() string
+}
+
+// A Site is what a guest may know of the site that it serves.
+type Site struct {
+	ID      string              // `id`, by default host, port and path of `base_url`
+	Name    string              // `name`, by default the host of `base_url`
+	Secrets []webhookout.Secret // `webhook_secret`, newest first; may be empty
+	Logger  *slog.Logger
+}
+
+// A Target is what a target guest opens for a site.
+type Target struct {
+	reset.Target
+
+	// Hasher makes what the app wants in place of the password. Nil: the app
+	// gets the password as it was typed.
+	Hasher reset.Hasher
+
+	// MaxBytes is the longest password that the app can take, in bytes of
+	// UTF-8. 0: as long as the rules of the site allow.
+	MaxBytes int
+
+	// Timeout bounds one call of Apply. 0: 5 s.
+	Timeout time.Duration
+}
+
+// closeAdapter closes what has something to close.
+func closeAdapter(adapter any) {
+	switch a := adapter.(type) {
+	case *directory.Webhook:
+		a.Client.Close()
+	case *webhookout.Target:
+		a.Client.Close()
+	case interface{ Close() }:
+		a.Close()
+	case interface{ Close() error }:
+		// There is nobody left to act on the error: what the adapter was for
+		// has ended before.
+		_ = a.Close()
+	}
+}

@@ -1,0 +1,218 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+)
+
+// An option is one word of a block in the Caddyfile.
+type option struct {
+	usage string                           // how it is written, for error messages
+	many  bool                             // may be given more than once
+	parse func(*caddyfile.Dispenser) error // reads what follows the word
+}
+
+// options are the words that a block knows.
+type options map[string]option
+
+// parse reads the block that begins on the line of the current token, if there
+// is one. Whatever it refuses carries file and line and says what to write.
+func (o options) parse(d *caddyfile.Dispenser) error {
+	owner := d.Val()
+	seen := make(map[string]int)
+	previous := owner
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		word := d.Val()
+		if word == "{" {
+			return d.Errf("`%s` takes no block", previous)
+		}
+		opt, known := o[word]
+		if !known {
+			return d.Errf("unknown option `%s`; there are: %s", word, strings.Join(slices.Sorted(maps.Keys(o)), ", "))
+		}
+		if line, twice := seen[word]; twice && !opt.many {
+			return d.Errf("`%s` was already given on line %d; keep one of the two", word, line)
+		}
+		seen[word] = d.Line()
+		previous = word
+		if err := opt.parse(d); err != nil {
+			var usage *usageError
+			if errors.As(err, &usage) {
+				return d.Errf("%s; write `%s`", usage.text, opt.usage)
+			}
+			return err
+		}
+		if d.NextArg() {
+			return d.Errf("`%s` is one word too many; write `%s`", d.Val(), opt.usage)
+		}
+	}
+	return nil
+}
+
+// A usageError is answered with the usage of the option that it came from.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func misused(format string, args ...any) error {
+	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// value reads the one value that a word takes.
+func value(d *caddyfile.Dispenser) (string, error) {
+	word := d.Val()
+	if !d.NextArg() {
+		return "", misused("`%s` lacks its value", word)
+	}
+	if d.Val() == "" {
+		return "", misused("the value of `%s` is empty", word)
+	}
+	return d.Val(), nil
+}
+
+// text reads one value into s. Each check judges a literal; a value with
+// placeholders is judged when it is known, at Provision.
+func text(s *string, checks ...func(string) error) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		word := d.Val()
+		v, err := value(d)
+		if err != nil {
+			return err
+		}
+		if !hasPlaceholder(v) {
+			for _, check := range checks {
+				if err := check(v); err != nil {
+					if strings.HasPrefix(err.Error(), word) {
+						return d.WrapErr(err)
+					}
+					return d.Errf("%s: %w", word, err)
+				}
+			}
+		}
+		*s = v
+		return nil
+	}
+}
+
+// texts reads one or more values and appends them to s.
+func texts(s *[]string, checks ...func(string) error) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		var one string
+		read := text(&one, checks...)
+		if err := read(d); err != nil {
+			return err
+		}
+		*s = append(*s, one)
+		for d.CountRemainingArgs() > 0 {
+			if err := read(d); err != nil {
+				return err
+			}
+			*s = append(*s, one)
+		}
+		return nil
+	}
+}
+
+// appended reads one value and appends it to s, for a word that may be
+// repeated.
+func appended(s *[]string, checks ...func(string) error) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		var one string
+		if err := text(&one, checks...)(d); err != nil {
+			return err
+		}
+		*s = append(*s, one)
+		return nil
+	}
+}
+
+// choice reads one of the given words.
+func choice(s *string, words ...string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		word := d.Val()
+		v, err := value(d)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(words, v) {
+			return misused("`%s` cannot be %q", word, v)
+		}
+		*s = v
+		return nil
+	}
+}
+
+// flag reads a word that stands alone.
+func flag(b *bool) func(*caddyfile.Dispenser) error {
+	return func(*caddyfile.Dispenser) error {
+		*b = true
+		return nil
+	}
+}
+
+// count reads a whole number above zero.
+func count(n *int) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		word := d.Val()
+		v, err := value(d)
+		if err != nil {
+			return err
+		}
+		if *n, err = strconv.Atoi(v); err != nil || *n < 1 {
+			return misused("`%s` is a whole number above zero, not %q", word, v)
+		}
+		return nil
+	}
+}
+
+// duration reads a span of time above zero.
+func duration(t *caddy.Duration) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		word := d.Val()
+		v, err := value(d)
+		if err != nil {
+			return err
+		}
+		span, err := caddy.ParseDuration(v)
+		if err != nil || span <= 0 {
+			return misused("`%s` is a span of time above zero, not %q", word, v)
+		}
+		*t = caddy.Duration(span)
+		return nil
+	}
+}
+
+// rates reads rates as parse takes them, or "off".
+func rates(s *string, parse func(string) ([]reset.Window, error)) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		word := d.Val()
+		if _, err := value(d); err != nil {
+			return err
+		}
+		v := strings.Join(append([]string{d.Val()}, d.RemainingArgs()...), " ")
+		if _, err := parse(v); err != nil {
+			return misused("%s: %s", word, err)
+		}
+		*s = v
+		return nil
+	}
+}
+
+// here keeps the place of the current token, for an error that is found later.
+func here(d *caddyfile.Dispenser) *caddyfile.Dispenser {
+	at := caddyfile.NewDispenser([]caddyfile.Token{d.Token()})
+	at.Next()
+	return at
+}
+
+// hasPlaceholder reports whether Caddy would expand something in s.
+func hasPlaceholder(s string) bool { return strings.Contains(s, "{") }

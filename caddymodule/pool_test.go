@@ -1,0 +1,195 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+	"github.com/caddy-password-reset/caddy-password-reset/kv/kvtest"
+)
+
+// A fakeOpener opens stores in memory and counts.
+type fakeOpener struct {
+	key    string
+	open   func() (kv.Store, error)
+	mu     sync.Mutex
+	opened int
+	closed int
+}
+
+func (f *fakeOpener) StoreKey() string { return f.key }
+
+func (f *fakeOpener) OpenStore(context.Context, *slog.Logger) (kv.Store, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.opened++
+	if f.open != nil {
+		return f.open()
+	}
+	return &countedStore{Store: kvtest.Memory(), f: f}, nil
+}
+
+func (f *fakeOpener) counts() (opened, closed int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.opened, f.closed
+}
+
+type countedStore struct {
+	kv.Store
+	f *fakeOpener
+}
+
+func (s *countedStore) Close() error {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	s.f.closed++
+	return s.Store.Close()
+}
+
+func fakeConfig(t *testing.T) (*storeConfig, *fakeOpener) {
+	f := &fakeOpener{key: t.Name()}
+	return newStoreConfig(f, [][]byte{bytes.Repeat([]byte{1}, 32)}, slog.New(slog.DiscardHandler)), f
+}
+
+func TestPoolSharesOneStore(t *testing.T) {
+	c, f := fakeConfig(t)
+	a, releaseA, err := c.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, releaseB, err := c.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a != b {
+		t.Error("two stores for one key")
+	}
+	// A second call of a release must not take what another one holds.
+	releaseA()
+	releaseA()
+	releaseA()
+	if opened, closed := f.counts(); opened != 1 || closed != 0 {
+		t.Errorf("opened %d, closed %d with a reference left", opened, closed)
+	}
+	releaseB()
+	if opened, closed := f.counts(); opened != 1 || closed != 1 {
+		t.Errorf("opened %d, closed %d in the end", opened, closed)
+	}
+}
+
+func TestPoolOutlivesFaults(t *testing.T) {
+	c, f := fakeConfig(t)
+	for name, fault := range map[string]func() (kv.Store, error){
+		"error":       func() (kv.Store, error) { return nil, errors.New("no disk") },
+		"nil pointer": func() (kv.Store, error) { return (*countedStore)(nil), errors.New("no disk") },
+		"panic":       func() (kv.Store, error) { panic("invalid freelist page") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.open = fault
+			for range 3 {
+				if _, _, err := c.acquire(t.Context()); err == nil {
+					t.Fatal("it opened")
+				}
+			}
+			f.open = nil
+			_, release, err := c.acquire(t.Context())
+			if err != nil {
+				t.Fatalf("afterwards: %v", err)
+			}
+			release()
+			if _, there := pool.References(c.opener.StoreKey()); there {
+				t.Error("a reference was left behind")
+			}
+		})
+	}
+}
+
+func TestHoldOpensNothing(t *testing.T) {
+	c, f := fakeConfig(t)
+	v, release, err := c.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold, err := c.hold(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if _, closed := f.counts(); closed != 0 {
+		t.Error("closed under a job")
+	}
+	hold()
+	if _, closed := f.counts(); closed != 1 {
+		t.Error("not closed after the last job")
+	}
+	if _, err := c.hold(v); !errors.Is(err, errClosed) {
+		t.Errorf("holding a closed store: %v", err)
+	}
+
+	// Nor is another store under the same key the one that was asked for.
+	_, release, err = c.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.hold(v); !errors.Is(err, errClosed) {
+		t.Errorf("holding an older store: %v", err)
+	}
+	release()
+	if opened, closed := f.counts(); opened != 2 || closed != 2 {
+		t.Errorf("opened %d, closed %d", opened, closed)
+	}
+}
+
+func TestPoolUnderConcurrency(t *testing.T) {
+	c, f := fakeConfig(t)
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			for range 200 {
+				v, release, err := c.acquire(context.Background())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if hold, err := c.hold(v); err != nil {
+					t.Error(err)
+				} else {
+					hold()
+				}
+				release()
+			}
+		})
+	}
+	wg.Wait()
+	if opened, closed := f.counts(); opened != closed || opened == 0 {
+		t.Errorf("opened %d, closed %d", opened, closed)
+	}
+}
+
+func TestKeysOfASecondConfiguration(t *testing.T) {
+	c, _ := fakeConfig(t)
+	_, release, err := c.acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	older, newer := c.keys[0], bytes.Repeat([]byte{2}, 32)
+	wrong := newStoreConfig(c.opener, [][]byte{newer}, c.log)
+	if _, _, err := wrong.acquire(t.Context()); err == nil {
+		t.Error("a key that does not fit was taken")
+	}
+	rotated := newStoreConfig(c.opener, [][]byte{newer, older}, c.log)
+	_, releaseRotated, err := rotated.acquire(t.Context())
+	if err != nil {
+		t.Fatalf("rotating: %v", err)
+	}
+	releaseRotated()
+	if refs, _ := pool.References(c.opener.StoreKey()); refs != 1 {
+		t.Errorf("%d references, want 1", refs)
+	}
+}

@@ -1,0 +1,262 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/locales"
+	"github.com/caddy-password-reset/caddy-password-reset/passwords"
+)
+
+// An exchange is one request and its answer. An answer is complete before its
+// first byte leaves, so that a fault on the way to it can still become one.
+type exchange struct {
+	*Handler
+	w     http.ResponseWriter
+	r     *http.Request
+	route Route
+	ip    netip.Addr
+	words *locales.Catalog
+	json  bool          // the client is a program
+	wait  time.Duration // what a person is told about trying again
+	sent  bool          // the answer has begun
+}
+
+// An action answers one method of one route.
+type action func(x *exchange, site Resets, f fields)
+
+// actions are the routes that have pages or data. Those marked apart do not
+// need the domain and answer while it is not available.
+var actions = map[kind]struct {
+	get, post action
+	apart     bool
+}{
+	kindAsk:            {get: (*exchange).ask, post: (*exchange).request},
+	kindSent:           {get: (*exchange).mailSent},
+	kindCode:           {post: (*exchange).enterCode},
+	kindLink:           {get: (*exchange).follow},
+	kindNew:            {post: (*exchange).change},
+	kindDone:           {get: (*exchange).done, apart: true},
+	kindPending:        {get: (*exchange).pending, apart: true},
+	kindCancel:         {get: (*exchange).askCancel, post: (*exchange).cancel},
+	kindPolicy:         {get: (*exchange).policy},
+	kindChangePassword: {get: (*exchange).toChange, apart: true},
+}
+
+// ServeHTTP answers a request with the route that [Handler.Route] found for
+// it. ClientIP is the address that limits count, zero if it is not known. It
+// always answers and never panics.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, route Route, clientIP netip.Addr) {
+	x := &exchange{Handler: h, w: w, r: r, route: route, ip: clientIP}
+	x.words = locales.Match(r.Header.Get("Accept-Language"), h.locale)
+	x.json = isJSON(r.Header) || acceptsJSON(r.Header) || route.kind == kindPolicy
+	defer x.rescue()
+	x.header()
+	if route.kind == kindTakeOver {
+		x.withSite((*exchange).toForm, nil)
+		return
+	}
+	x.dispatch()
+}
+
+func (x *exchange) dispatch() {
+	a := actions[x.route.kind]
+	var do action
+	switch x.r.Method {
+	case http.MethodGet, http.MethodHead:
+		do = a.get
+	case http.MethodPost:
+		do = a.post
+	}
+	if do == nil {
+		var allow []string
+		if a.get != nil {
+			allow = append(allow, http.MethodGet, http.MethodHead)
+		}
+		if a.post != nil {
+			allow = append(allow, http.MethodPost)
+		}
+		if allow == nil {
+			x.fail(faultUnknown)
+			return
+		}
+		x.w.Header().Set("Allow", strings.Join(allow, ", "))
+		x.fail(faultMethod)
+		return
+	}
+	var f fields
+	if x.r.Method == http.MethodPost {
+		// Before a byte of the body is read.
+		if x.foreign.Check(x.r) != nil {
+			x.fail(faultForeign)
+			return
+		}
+		var fault fault
+		if f, fault = read(x.w, x.r); fault != "" {
+			x.fail(fault)
+			return
+		}
+	}
+	if a.apart {
+		do(x, nil, f)
+		return
+	}
+	x.withSite(do, f)
+}
+
+// withSite opens the domain for as long as do runs.
+func (x *exchange) withSite(do action, f fields) {
+	site, release, err := x.open(x.r.Context())
+	if err != nil {
+		x.unavailable("opening password reset", err)
+		return
+	}
+	defer release()
+	do(x, site, f)
+}
+
+// header sets what every answer has.
+func (x *exchange) header() {
+	h := x.w.Header()
+	h.Set("Content-Security-Policy", x.pages.policy)
+	h.Set("Cache-Control", "no-store")
+	// With no-referrer browsers send "Origin: null" with a form; this keeps
+	// the origin and never sends a path.
+	h.Set("Referrer-Policy", "strict-origin")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("X-Robots-Tag", "noindex, nofollow")
+}
+
+// fail answers with a fault, as a page or a problem document.
+func (x *exchange) fail(f fault) { x.refuse(f, "", nil) }
+
+// refuse answers with a fault; programs get detail, if there is one, in place
+// of its fixed text, and the reasons.
+func (x *exchange) refuse(f fault, detail string, reasons []passwords.Reason) {
+	known := faults[f]
+	if x.json {
+		p := problem{Type: problemType + string(f), Title: known.title, Status: known.status, Detail: known.detail, Reasons: reasons}
+		if detail != "" {
+			p.Detail = detail
+		}
+		x.data(known.status, "application/problem+json", p)
+		return
+	}
+	if f == faultLink {
+		x.page(known.status, "link.html", Page{})
+		return
+	}
+	x.page(known.status, "error.html", Page{Fault: string(f)})
+}
+
+// failWith answers with the fault behind an error of the domain.
+func (x *exchange) failWith(err error) {
+	f, retry, known := faultOf(err)
+	if !known {
+		x.unavailable("answering a request", err)
+		return
+	}
+	if retry > 0 {
+		x.retryAfter(retry)
+	}
+	x.fail(f)
+}
+
+// unavailable answers 503 for a fault of ours and logs it, unless the visitor
+// has simply gone.
+func (x *exchange) unavailable(doing string, err error) {
+	if x.r.Context().Err() == nil && x.faults.due() {
+		x.log.Error(doing, "error", err)
+	}
+	x.retryAfter(retryUnavailable)
+	x.fail(faultUnavailable)
+}
+
+func (x *exchange) retryAfter(d time.Duration) {
+	seconds := (d + time.Second - 1) / time.Second
+	x.wait = seconds * time.Second
+	x.w.Header().Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
+}
+
+// page answers with a page, in the language of the browser.
+func (x *exchange) page(status int, name string, p Page) {
+	x.complete(&p, x.words)
+	if x.wait > 0 {
+		p.Wait = x.words.Duration(x.wait)
+	}
+	policy := x.pages.policy
+	if p.Scrub != "" || name == "new.html" {
+		p.Script = x.pages.script
+		policy = x.pages.scriptPolicy
+	}
+	var b bytes.Buffer
+	if err := x.pages.byName[name].ExecuteTemplate(&b, "layout", &p); err != nil {
+		panic(fmt.Sprintf("web: page %s: %T", name, err))
+	}
+	h := x.w.Header()
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Content-Language", p.Lang)
+	x.send(status, "text/html; charset=utf-8", b.Bytes())
+}
+
+// data answers with a JSON document.
+func (x *exchange) data(status int, media string, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("web: answer: %T", err))
+	}
+	x.send(status, media+"; charset=utf-8", append(b, '\n'))
+}
+
+// redirect sends a person on. Target comes from the configuration.
+func (x *exchange) redirect(status int, target string) {
+	x.w.Header().Set("Location", target)
+	x.send(status, "text/plain; charset=utf-8", nil)
+}
+
+func (x *exchange) send(status int, media string, body []byte) {
+	x.sent = true
+	h := x.w.Header()
+	h.Set("Content-Type", media)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	x.w.WriteHeader(status)
+	if x.r.Method != http.MethodHead {
+		_, _ = x.w.Write(body) // the visitor has gone
+	}
+}
+
+// rescue turns a panic into a plain answer. The value of the panic may hold
+// what a person typed; its type and the stack do not.
+func (x *exchange) rescue() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	x.log.Error("recovering from a panic", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+	if x.sent {
+		return
+	}
+	h := x.w.Header()
+	h.Del("Set-Cookie")
+	h.Del("Location")
+	x.header()
+	// Nothing here can fail: the fault may be in a page or a text.
+	x.send(http.StatusInternalServerError, "text/plain; charset=utf-8", []byte("The request could not be answered.\n"))
+}
+
+// acceptsJSON tells a program that asks for JSON and would not know what to do
+// with a page.
+func acceptsJSON(h http.Header) bool {
+	accept := strings.Join(h.Values("Accept"), ",")
+	return strings.Contains(accept, "json") && !strings.Contains(accept, "text/html")
+}

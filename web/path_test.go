@@ -1,0 +1,110 @@
+package web
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestClean(t *testing.T) {
+	for _, tt := range []struct {
+		path, want   string
+		twisted, odd bool
+	}{
+		{"", "", false, false},
+		{"/", "", false, false},
+		{"/a", "/a", false, false},
+		{"/a/", "/a", false, false},
+		{"//A///B//", "/a/b", false, false},
+		{"/a/./b/.", "/a/b", false, false},
+		{"/x/../a", "/a", true, false},
+		{"/x/y/../../a/..", "", true, false},
+		{"/../a", "/a", true, true},
+		{"/x/../../a", "/a", true, true},
+		{"/..;/a", "/a", true, true},
+		{"/a;b=c/d;e", "/a/d", true, false},
+		{"/;/a", "/a", true, false},
+		{"/.;x/a", "/a", true, false},
+		{"/...", "/...", false, false},
+		{`/a\b`, `/a\b`, false, true},
+		{"/a\x00", "/a\x00", false, true},
+		{"/a\x7f", "/a\x7f", false, true},
+		{"/a%2fb", "/a%2fb", false, true},
+		{"/100%", "/100%", false, false},
+		{"/%zz", "/%zz", false, false},
+		{"/\u212a", "/\u212a", false, false},
+		{"/É", "/É", false, false},
+		{"*", "/*", false, false},
+	} {
+		got, twisted, odd := clean(nil, tt.path)
+		if string(got) != tt.want || twisted != tt.twisted || odd != tt.odd {
+			t.Errorf("clean(%q) = %q, %v, %v; want %q, %v, %v", tt.path, got, twisted, odd, tt.want, tt.twisted, tt.odd)
+		}
+	}
+}
+
+func TestMayCover(t *testing.T) {
+	h := routesOf(t, "/password-reset", "/forgot-password", "/lost*")
+	for path, want := range map[string]bool{
+		"/x%2f..%2fforgot-password":              true,
+		"/forgot-password%2f..":                  true,
+		"/forgot-password%00.html":               true,
+		"/forgot%2dpassword":                     true,
+		"/forgot%252dpassword":                   true,
+		`/x\..\forgot-password`:                  true,
+		"/x;/forgot-password":                    true,
+		"/..;/password-reset/new":                true,
+		"/%2e%2e/password-reset":                 true,
+		"/LOST%5cx":                              true,
+		"/forgot-password/../admin":              true,
+		"/a/b%2fforgot-password":                 false,
+		"/projects/group%2fproject":              false,
+		"/forgot-password-not/x%2fy":             false,
+		"/forgot-password/below/x%2fy":           false,
+		"/matrix;a=b/c":                          false,
+		"/":                                      false,
+		"":                                       false,
+		"password-reset":                         false,
+		"/" + strings.Repeat("a/", 40) + "b%2fc": true, // too many to be sure
+	} {
+		if got := h.mayCover(path); got != want {
+			t.Errorf("mayCover(%q) = %v, want %v", path, got, want)
+		}
+	}
+}
+
+// routesOf returns a handler that can do no more than compare paths.
+func routesOf(t testing.TB, prefix string, takeOver ...string) *Handler {
+	t.Helper()
+	h := &Handler{prefix: prefix, routes: []byte(prefix), wellKnown: prefix}
+	for _, s := range takeOver {
+		p, err := parsePattern(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.takeOver = append(h.takeOver, p...)
+	}
+	return h
+}
+
+func FuzzClean(f *testing.F) {
+	for _, s := range []string{"/a/../b;c//", "/..;/x", "/\x00", "/a%2f"} {
+		f.Add(s)
+	}
+	h := routesOf(f, "/password-reset", "/forgot*")
+	f.Fuzz(func(t *testing.T, path string) {
+		got, _, odd := clean(nil, path)
+		h.mayCover(path)
+		if odd {
+			return
+		}
+		again, twisted, odd := clean(nil, string(got))
+		if string(again) != string(got) || twisted || odd {
+			t.Errorf("clean(%q) = %q, which cleans to %q (%v, %v)", path, got, again, twisted, odd)
+		}
+		for _, bad := range []string{"//", "/./", "/../", ";"} {
+			if strings.Contains(string(got)+"/", bad) {
+				t.Errorf("clean(%q) = %q", path, got)
+			}
+		}
+	})
+}

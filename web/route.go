@@ -1,0 +1,155 @@
+package web
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+)
+
+const (
+	wellKnownChange = "/.well-known/change-password"
+
+	// Browsers ask for this path to learn whether a site answers 404 at all
+	// (W3C, A Well-Known URL for Changing Passwords, section 5).
+	wellKnownProbe = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200"
+
+	// maxToken is more than any token is long.
+	maxToken = 256
+)
+
+// A Route says what a request asks of us. The zero value is nothing we know
+// and answers 404.
+type Route struct {
+	// Sensitive says that the URL may carry a token: it must not be logged.
+	Sensitive bool
+
+	kind  kind
+	token string // as it stands in the URL, "" if it cannot be one
+}
+
+type kind uint8
+
+const (
+	kindUnknown kind = iota // under our path, but nothing
+	kindRefused             // a path with more than one reading, one of them ours
+	kindAsk
+	kindSent
+	kindCode
+	kindLink
+	kindNew
+	kindDone
+	kindPending
+	kindCancel
+	kindPolicy
+	kindTakeOver
+	kindChangePassword
+	kindProbe
+)
+
+// Route tells whether a request is for us, by its path alone. The path is
+// compared as a lenient server might read it: decoded once, without regard to
+// ASCII case, path parameters, and needless dots and slashes. A path that can
+// be read in several ways, one of them ours, is ours too, and will be refused.
+// A request that is not ours is not touched, and nothing is allocated for it.
+func (h *Handler) Route(r *http.Request) (Route, bool) {
+	var space [256]byte
+	path, twisted, odd := clean(space[:0], r.URL.Path)
+	odd = odd || hasEncodedSlash(r.URL.RawPath)
+
+	if h.covers(path) {
+		if odd {
+			return Route{kind: kindRefused, Sensitive: true}, true
+		}
+		return h.classify(r, path), true
+	}
+	if twisted || odd {
+		raw := r.URL.RawPath
+		if raw == "" {
+			raw = r.URL.Path
+		}
+		if h.mayCover(raw) {
+			return Route{kind: kindRefused, Sensitive: true}, true
+		}
+	}
+	if h.wellKnown != "" {
+		switch string(path) {
+		case wellKnownChange:
+			return Route{kind: kindChangePassword}, true
+		case wellKnownProbe:
+			return Route{kind: kindProbe}, true
+		}
+	}
+	return Route{}, false
+}
+
+// covers tells whether a clean path is under our own or taken over.
+func (h *Handler) covers(path []byte) bool {
+	if h.own(path) {
+		return true
+	}
+	for i := range h.takeOver {
+		if h.takeOver[i].match(path) {
+			return true
+		}
+	}
+	return false
+}
+
+// own tells whether a clean path is ours: the prefix, and then nothing or a
+// slash.
+func (h *Handler) own(path []byte) bool {
+	return bytes.HasPrefix(path, h.routes) &&
+		(len(path) == len(h.routes) || path[len(h.routes)] == '/')
+}
+
+func (h *Handler) classify(r *http.Request, path []byte) Route {
+	if !h.own(path) {
+		return Route{kind: kindTakeOver}
+	}
+	first, rest, more := bytes.Cut(bytes.TrimPrefix(path[len(h.routes):], []byte{'/'}), []byte{'/'})
+	switch string(first) {
+	case "link":
+		return Route{kind: kindLink, Sensitive: true, token: tokenOf(r, rest)}
+	case "cancel":
+		return Route{kind: kindCancel, Sensitive: true, token: tokenOf(r, rest)}
+	}
+	if !more {
+		switch string(first) {
+		case "":
+			return Route{kind: kindAsk}
+		case "sent":
+			return Route{kind: kindSent}
+		case "code":
+			return Route{kind: kindCode}
+		case "new":
+			return Route{kind: kindNew}
+		case "done":
+			return Route{kind: kindDone}
+		case "pending":
+			return Route{kind: kindPending}
+		case "policy":
+			return Route{kind: kindPolicy}
+		}
+	}
+	// A link that was copied or rewritten badly may still hold its token.
+	return Route{kind: kindUnknown, Sensitive: true}
+}
+
+// tokenOf takes the token from the raw path: folding or decoding would give
+// one token several spellings. What cannot be a token is "".
+func tokenOf(r *http.Request, rest []byte) string {
+	if len(rest) == 0 || len(rest) > maxToken || bytes.IndexByte(rest, '/') >= 0 {
+		return ""
+	}
+	raw := strings.TrimRight(r.URL.EscapedPath(), "/")
+	token := raw[strings.LastIndexByte(raw, '/')+1:]
+	if len(token) != len(rest) {
+		return ""
+	}
+	for _, c := range []byte(token) {
+		if !isUnreserved(c) {
+			return ""
+		}
+	}
+	return token
+}
