@@ -125,7 +125,8 @@ $body = (string) file_get_contents('php://input', length: 20001);
 if (strlen($body) > 20000) {
     answer(413);
 }
-$path = $_SERVER['REQUEST_METHOD'] . ' ' . parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
+$path = (string) parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
+$path = $_SERVER['REQUEST_METHOD'] . ' ' . preg_replace('/\.php$/D', '', $path); // hooks/lookup.php may require this file
 if ($path !== 'POST /hooks/lookup' && $path !== 'POST /hooks/password-changed') {
     answer(404);
 }
