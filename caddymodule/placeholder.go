@@ -35,9 +35,12 @@ func expandSecret(name, s string) (string, error) {
 		return v, nil
 	}
 	inner, closed := strings.CutSuffix(s, "}")
-	for _, source := range []string{"{env.", "{file."} {
+	for source, cure := range map[string]string{
+		"{env.":  "set it in the environment that Caddy runs in",
+		"{file.": "write it into that file, readable by Caddy only",
+	} {
 		if closed && strings.HasPrefix(s, source) && !strings.ContainsAny(inner[1:], "{}") {
-			return "", err
+			return "", fmt.Errorf("%w: %s", err, cure)
 		}
 	}
 	return "", fmt.Errorf("%s: %w", name, errBraces)

@@ -43,7 +43,7 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 })
 
 func build(path string, flags ...string) error {
-	args := append([]string{"build", "-o", path}, flags...)
+	args := append([]string{"build", "-ldflags=-w", "-o", path}, flags...)
 	if raceEnabled {
 		args = append(args, "-race")
 	}
