@@ -1,0 +1,336 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/audits"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/caddy-password-reset/caddy-password-reset/demo"
+)
+
+// newChromium starts one browser for a test and those below it, each of which
+// has profiles of its own in it.
+func newChromium(t *testing.T) context.Context {
+	t.Helper()
+	program := need(t, "chromium", "chromium")
+	home, err := os.MkdirTemp("", "reset-chromium-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(home) })
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(program),
+		chromedp.UserDataDir(home),
+		chromedp.Env("HOME="+home),
+		chromedp.NoSandbox,
+		chromedp.DisableGPU,
+		chromedp.Flag("headless", "new"),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("disable-quic", true),
+	)
+	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	ctx, closeBrowser := chromedp.NewContext(allocator)
+	t.Cleanup(closeBrowser)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("starting chromium: %v", err)
+	}
+	return ctx
+}
+
+// A tab is one of a browser. The test fails if a page in it breaks its own
+// Content-Security-Policy, logs an error, asks another host for anything, or
+// tells one of our addresses in a Referer: some hold a token.
+type tab struct {
+	t    *testing.T
+	ctx  context.Context
+	site string
+
+	mu     sync.Mutex
+	sent   []string // methods and paths of the requests
+	faults []string
+}
+
+// newTab opens a tab in a profile of its own: no cookies, no history.
+func newTab(t *testing.T, chromium context.Context, w *world) *tab {
+	t.Helper()
+	return openTab(t, chromium, w.Site, chromedp.WithNewBrowserContext())
+}
+
+// second opens another tab of the same profile.
+func (p *tab) second() *tab {
+	p.t.Helper()
+	return openTab(p.t, p.ctx, p.site)
+}
+
+func openTab(t *testing.T, parent context.Context, site string, options ...chromedp.ContextOption) *tab {
+	t.Helper()
+	p := &tab{t: t, site: site}
+	ctx, closeTab := chromedp.NewContext(parent, append(options, chromedp.WithListener(p.listen))...)
+	t.Cleanup(closeTab)
+	var cancel context.CancelFunc
+	p.ctx, cancel = context.WithTimeout(ctx, 40*time.Second)
+	t.Cleanup(cancel)
+	t.Cleanup(p.report)
+	p.call(chromedp.Call(p.ctx, audits.Enable, cdp.Empty{}))
+	// Tabs in parallel would take the focus from each other.
+	p.call(chromedp.Call(p.ctx, emulation.SetFocusEmulationEnabled, emulation.SetFocusEmulationEnabledParams{Enabled: true}))
+	return p
+}
+
+// listen gets the events of the tab in their order; it must not wait.
+func (p *tab) listen(event any) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		address := e.Request.URL
+		if u, err := url.Parse(address); err == nil {
+			p.sent = append(p.sent, e.Request.Method+" "+u.Path)
+		}
+		if !strings.HasPrefix(address, p.site+"/") && !strings.HasPrefix(address, "data:") && address != "about:blank" {
+			p.faults = append(p.faults, "request to another host: "+address)
+		}
+	case *network.EventRequestWillBeSentExtraInfo:
+		if referer, _ := e.Headers["Referer"].(string); strings.HasPrefix(referer, p.site+demo.ResetPath) {
+			p.faults = append(p.faults, "request with the Referer "+referer)
+		}
+	case *runtime.EventExceptionThrown:
+		p.faults = append(p.faults, "exception: "+e.ExceptionDetails.Text)
+	case *runtime.EventConsoleAPICalled:
+		p.faults = append(p.faults, "console: "+string(e.Type))
+	case *log.EventEntryAdded:
+		// A form that is answered with 4xx is no error of the page.
+		answer := e.Entry.Source == log.EntrySourceNetwork && strings.HasPrefix(e.Entry.URL, p.site+demo.ResetPath) &&
+			strings.Contains(e.Entry.Text, "responded with a status of 4")
+		if !answer {
+			p.faults = append(p.faults, "log: "+e.Entry.Text+" "+e.Entry.URL)
+		}
+	case *audits.EventIssueAdded:
+		issue, _ := json.Marshal(e.Issue)
+		p.faults = append(p.faults, "issue: "+string(issue))
+	}
+}
+
+func (p *tab) report() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, fault := range p.faults {
+		p.t.Error(fault)
+	}
+}
+
+// count returns how often a request was sent.
+func (p *tab) count(request string) (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.sent {
+		if r == request {
+			n++
+		}
+	}
+	return n
+}
+
+func (p *tab) call(_ cdp.Empty, err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	if err := chromedp.Do(p.ctx, steps...); err != nil {
+		p.t.Fatalf("%v\nat %s", err, p.path())
+	}
+}
+
+// scripts switches the scripts of pages on or off.
+func (p *tab) scripts(on bool) {
+	p.t.Helper()
+	p.call(chromedp.Call(p.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on}))
+}
+
+// open goes to an address and returns the status of the page.
+func (p *tab) open(address string) int64 {
+	p.t.Helper()
+	answer, err := chromedp.Run(p.ctx, chromedp.NavigateResponse(address))
+	return p.status(answer, err)
+}
+
+// press clicks on what leads to another page and returns its status.
+func (p *tab) press(selector string) int64 {
+	p.t.Helper()
+	answer, err := chromedp.RunResponse(p.ctx, chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	return p.status(answer, err)
+}
+
+func (p *tab) status(answer *network.Response, err error) int64 {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatalf("%v\nat %s", err, p.path())
+	}
+	if answer == nil {
+		return 0
+	}
+	return answer.Status
+}
+
+// write types into a field, key by key.
+func (p *tab) write(selector, text string) {
+	p.t.Helper()
+	p.do(chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))
+}
+
+// path returns the path in the address bar.
+func (p *tab) path() string {
+	address, err := chromedp.Run(p.ctx, chromedp.Location())
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimPrefix(address, p.site)
+}
+
+// text returns what the page says.
+func (p *tab) text() string {
+	p.t.Helper()
+	return evaluate[string](p, "document.body.innerText")
+}
+
+// wants fails the test unless the page is at path and says text.
+func (p *tab) wants(path, text string) {
+	p.t.Helper()
+	if got := p.path(); got != path {
+		p.t.Fatalf("the page is %s, want %s; it says:\n%s", got, path, p.text())
+	}
+	if got := p.text(); !strings.Contains(got, text) {
+		p.t.Fatalf("the page at %s does not say %q but:\n%s", path, text, got)
+	}
+}
+
+// evaluate runs a script of the test, which works without scripts of the page
+// and is not bound by its policy.
+func evaluate[T any](p *tab, script string) T {
+	p.t.Helper()
+	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script))
+	if err != nil {
+		p.t.Fatalf("%v\nin %s\nat %s", err, script, p.path())
+	}
+	return v
+}
+
+// ask asks for a mail and stays on the page that follows.
+func (p *tab) ask(login string) {
+	p.t.Helper()
+	p.open(p.site + demo.ResetPath)
+	p.write("#login", login)
+	if status := p.press("button"); status != http.StatusOK {
+		p.t.Fatalf("asking for a mail answers %d", status)
+	}
+	p.wants(demo.ResetPath+"/sent", "Check your mail")
+}
+
+// choose types a new password twice, sends it and returns the status.
+func (p *tab) choose(password string) int64 {
+	p.t.Helper()
+	p.write("#password", password)
+	p.write("#password-repeat", password)
+	return p.press("button")
+}
+
+// changes chooses a password that must be accepted.
+func (p *tab) changes(password string) {
+	p.t.Helper()
+	if status := p.choose(password); status != http.StatusOK {
+		p.t.Fatalf("the new password is answered with %d:\n%s", status, p.text())
+	}
+	p.wants(demo.ResetPath+"/done", "Your password is changed")
+}
+
+// signsIn logs in to the app.
+func (p *tab) signsIn(login, password, name string) {
+	p.t.Helper()
+	p.open(p.site + demo.LoginPath)
+	p.write("#login", login)
+	p.write("#password", password)
+	p.press("main button")
+	p.wants("/", "Hello, "+name)
+}
+
+// gone fails the test unless the page is the one that every dead link gets.
+func (p *tab) gone() {
+	p.t.Helper()
+	if text := p.text(); !strings.Contains(text, "This link does not work any more") {
+		p.t.Fatalf("the page at %s should say that the link is dead, but says:\n%s", p.path(), text)
+	}
+	if evaluate[bool](p, "document.querySelector('input') !== null") {
+		p.t.Fatal("the page for dead links has fields")
+	}
+}
+
+// link returns the link in the n-th mail to an account.
+func (w *world) link(login string, n int) string {
+	w.t.Helper()
+	link, err := w.mail(login+"@example.com", n).Link(w.Site + demo.ResetPath)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return link
+}
+
+// A wire is between the program and the app. It notes each delivery of a
+// change, also those that the app is too ill to note, and can hold them up.
+type wire struct {
+	app  http.Handler
+	hold chan struct{} // if not nil, deliveries wait until it is closed
+
+	mu  sync.Mutex
+	ids []string // webhook-id of each delivery
+}
+
+// tap puts a wire into a world that has not started yet.
+func (w *world) tap(hold chan struct{}) *wire {
+	w.t.Helper()
+	v := &wire{app: w.App, hold: hold}
+	server := httptest.NewServer(v)
+	w.t.Cleanup(server.Close)
+	w.Env["RESET_APP"] = strings.TrimPrefix(server.URL, "http://")
+	return v
+}
+
+func (v *wire) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == demo.ChangedPath {
+		v.mu.Lock()
+		v.ids = append(v.ids, r.Header.Get("Webhook-Id"))
+		v.mu.Unlock()
+		if v.hold != nil {
+			select {
+			case <-v.hold:
+			case <-r.Context().Done():
+			}
+		}
+	}
+	v.app.ServeHTTP(w, r)
+}
+
+func (v *wire) deliveries() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return append([]string(nil), v.ids...)
+}
