@@ -246,9 +246,6 @@ func (x *exchange) rescue() {
 	if x.sent {
 		return
 	}
-	h := x.w.Header()
-	h.Del("Set-Cookie")
-	h.Del("Location")
 	x.header()
 	// Nothing here can fail: the fault may be in a page or a text.
 	x.send(http.StatusInternalServerError, "text/plain; charset=utf-8", []byte("The request could not be answered.\n"))

@@ -89,6 +89,19 @@ func TestNewAccepts(t *testing.T) {
 	}
 }
 
+// Our own paths come first: a pattern that covers them too does no harm.
+func TestTakeOverAroundOurs(t *testing.T) {
+	o := options(&fakeSite{})
+	o.TakeOver = []string{"/password*"}
+	h := newHandler(t, o)
+	if w := get(t, h, "/password-reset"); w.Code != 200 {
+		t.Errorf("our form: %d", w.Code)
+	}
+	if w := get(t, h, "/password/forgot"); w.Code != 302 {
+		t.Errorf("the app's: %d", w.Code)
+	}
+}
+
 func TestLinks(t *testing.T) {
 	o := options(&fakeSite{})
 	o.BaseURL, o.Path = "https://app.test/App/", "/Reset/"

@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/passwords"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 	"github.com/caddy-password-reset/caddy-password-reset/web"
-	"gopkg.in/yaml.v3"
+	"go.yaml.in/yaml/v3"
 )
 
 // docs/openapi.yaml says what the handler does: every documented answer is

@@ -287,6 +287,9 @@ func TestOperatorTemplates(t *testing.T) {
 		t.Error("a logo would not load")
 	}
 	checkHeaders(t, w)
+	if strings.Contains(w.Body.String(), "\r") {
+		t.Error("the browser would hash other line ends than we do")
+	}
 	if w = get(t, h, "/password-reset/pending"); !strings.Contains(w.Body.String(), "takes effect shortly") {
 		t.Error("pages that are not replaced are missing")
 	}

@@ -143,9 +143,6 @@ func tokenOf(r *http.Request, rest []byte) string {
 	}
 	raw := strings.TrimRight(r.URL.EscapedPath(), "/")
 	token := raw[strings.LastIndexByte(raw, '/')+1:]
-	if len(token) != len(rest) {
-		return ""
-	}
 	for _, c := range []byte(token) {
 		if !isUnreserved(c) {
 			return ""
