@@ -216,7 +216,15 @@ func (w *world) launch() {
 	w.t.Cleanup(func() {
 		syscall.Kill(-process.Process.Pid, syscall.SIGKILL)
 		<-exited
-		if w.t.Failed() && w.process == process {
+		if w.process != process {
+			return // the log is one for all runs
+		}
+		for _, bad := range []string{"DATA RACE", "panic: ", "fatal error: "} {
+			if strings.Contains(w.log.String(), bad) {
+				w.t.Errorf("%s in the program", bad)
+			}
+		}
+		if w.t.Failed() {
 			w.t.Logf("log of the program:\n%s", w.log)
 		}
 	})
