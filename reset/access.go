@@ -51,6 +51,9 @@ func (s *Site) view(ctx context.Context, doing string, fn func(kv.Reader) error)
 	if err == nil || errors.Is(err, ErrGrant) {
 		return err
 	}
+	if ctx.Err() != nil {
+		return ErrUnavailable // the visitor has gone; nothing is wrong here
+	}
 	return s.unavailable(doing, err)
 }
 

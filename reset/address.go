@@ -104,7 +104,7 @@ func asciiDomain(s string) (string, error) {
 	}
 	// The lookup profile maps before it converts: full-width letters, other
 	// dots, compatibility forms. Whatever it would repair is refused.
-	if back, err := idna.Lookup.ToUnicode(ascii); err != nil || (s != back && fold(s) != back && fold(s) != ascii) {
+	if back, err := idna.Lookup.ToUnicode(ascii); err != nil || (s != back && Fold(s) != back && Fold(s) != ascii) {
 		return "", errors.New("domain of the mail address is not in its canonical form")
 	}
 	labels := strings.Split(ascii, ".")

@@ -100,7 +100,7 @@ func (s *Site) leaseChange(ctx context.Context, h heldJob) (*flying, error) {
 	}
 	if lost != "" {
 		s.added(jobNotice)
-		s.svc.alarm(s.ID, "a new password could not be applied and its owner is told: "+lost, nil, "reference", h.Reference)
+		s.svc.alarm(s.config.ID, "a new password could not be applied and its owner is told: "+lost, nil, "reference", h.Reference)
 	}
 	return fl, nil
 }
@@ -189,7 +189,7 @@ func (s *Site) attempt(ctx context.Context, f *flight, fl *flying) {
 		return s.endChange(tx, &fl.held, r, now, tell)
 	})
 	if err != nil {
-		s.svc.alarm(s.ID, "the outcome of a change could not be stored; it is tried again", err, "reference", c.Reference)
+		s.svc.alarm(s.config.ID, "the outcome of a change could not be stored; it is tried again", err, "reference", c.Reference)
 		if outcome.Verdict != Applied {
 			result = Result{Status: StatusPending}
 		}
@@ -205,7 +205,7 @@ func (s *Site) attempt(ctx context.Context, f *flight, fl *flying) {
 
 // apply calls the target within its time. A panic in it is an unknown outcome.
 func (s *Site) apply(ctx context.Context, fl *flying) (a Attempt) {
-	ctx, cancel := context.WithTimeout(ctx, s.AttemptTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.config.AttemptTimeout)
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
@@ -213,8 +213,8 @@ func (s *Site) apply(ctx context.Context, fl *flying) (a Attempt) {
 		}
 	}()
 	c := fl.change
-	return s.Target.Apply(ctx, Change{
-		Site: s.ID, ID: c.ID.String(), ResetID: c.Reference, Sequence: c.Sequence,
+	return s.config.Target.Apply(ctx, Change{
+		Site: s.config.ID, ID: c.ID.String(), ResetID: c.Reference, Sequence: c.Sequence,
 		Account: fl.account, Format: c.Format, Password: c.Password, At: time.UnixMilli(c.At).UTC(),
 	})
 }
@@ -273,7 +273,7 @@ func (s *Site) tell(a Attempt) (Result, string) {
 	case Applied:
 		return Result{Status: StatusChanged}, "password changed"
 	case Refused:
-		return Result{Status: StatusRefused, Detail: a.Detail}, "the app refused the new password"
+		return Result{Status: StatusRefused, Detail: PlainText(a.Detail, MaxDetail)}, "the app refused the new password"
 	case Gone:
 		return Result{Status: StatusGone}, "the app says that the account is gone"
 	case Superseded:
@@ -297,17 +297,17 @@ func noticeFor(v Verdict) LetterKind {
 func (s *Site) logAttempt(fl *flying, a Attempt, message string, wait time.Duration) {
 	attrs := []any{"reference", fl.change.Reference, "change", fl.change.ID.String(), "attempt", fl.change.Attempt}
 	if a.Err != nil {
-		attrs = append(attrs, "cause", a.Err.Error())
+		attrs = append(attrs, "error", a.Err.Error())
 	}
 	switch {
 	case a.Verdict == Applied || a.Verdict == Refused:
 		s.log.Info(message, attrs...)
 	case a.Verdict == Superseded:
-		s.svc.alarm(s.ID, "the app reports a newer change that is not known here; does something else set passwords with this sequence?", a.Err, attrs[:4]...)
+		s.svc.alarm(s.config.ID, "the app reports a newer change that is not known here; does something else set passwords with this sequence?", a.Err, attrs[:4]...)
 	case a.Verdict == Retry && wait == 0:
-		s.svc.alarm(s.ID, "a new password could not be applied and its owner is told: the app did not take it within its time", a.Err, attrs[:4]...)
+		s.svc.alarm(s.config.ID, "a new password could not be applied and its owner is told: the app did not take it within its time", a.Err, attrs[:4]...)
 	case a.Alarm:
-		s.svc.alarm(s.ID, "the target is set up wrongly; changes stay queued", a.Err, attrs[:4]...)
+		s.svc.alarm(s.config.ID, "the target is set up wrongly; changes stay queued", a.Err, attrs[:4]...)
 	default:
 		s.log.Warn(message, append(attrs, "again_in", wait.Round(time.Second).String())...)
 	}

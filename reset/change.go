@@ -44,21 +44,21 @@ func (s *Site) Change(ctx context.Context, n NewPassword) (Result, error) {
 		return s.outcome(ctx, claimed), nil
 	}
 	about := []string{account.Login, account.Email, account.Name}
-	if reasons := s.Passwords.Check(n.Password, about); len(reasons) > 0 {
+	if reasons := s.config.Passwords.Check(n.Password, about); len(reasons) > 0 {
 		return Result{}, &PasswordError{Reasons: reasons}
 	}
 	if !s.svc.clockIsSane(time.Now()) {
 		return Result{}, ErrUnavailable
 	}
 	if s.full(jobChange) {
-		s.svc.alarm(s.ID, "too many changes wait for the app; new ones are refused until it is back", nil)
+		s.svc.alarm(s.config.ID, "too many changes wait for the app; new ones are refused until it is back", nil)
 		return Result{}, ErrUnavailable
 	}
 	format, password := "plain", n.Password
-	if s.Hasher != nil {
-		format = s.Hasher.Format()
-		if password, err = s.Hasher.Hash(n.Password); err != nil {
-			s.svc.alarm(s.ID, "hashing a password failed", err)
+	if s.config.Hasher != nil {
+		format = s.config.Hasher.Format()
+		if password, err = s.config.Hasher.Hash(n.Password); err != nil {
+			s.svc.alarm(s.config.ID, "hashing a password failed", err)
 			return Result{}, ErrUnavailable
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
@@ -12,6 +14,8 @@ import (
 // guessesAnHour is how many wrong codes one site sees before the operator is
 // told: who tries one code with each of many logins meets no other counter.
 const guessesAnHour = 500
+
+const codeDigits = 8
 
 // maxCompared bounds the accounts that one guess is compared with.
 const maxCompared = 8
@@ -59,8 +63,8 @@ func (s *Site) Code(ctx context.Context, e CodeEntry) (tokenText string, err err
 	case err != nil && !errors.Is(err, ErrCode):
 		return "", s.unavailable("checking a code", err)
 	case g.matches != 1:
-		if s.svc.shared.guesses.count(s.ID, now) >= guessesAnHour {
-			s.svc.alarm(s.ID, "codes are being guessed over many logins; each account is protected by its own counters", nil)
+		if s.svc.shared.guesses.count(s.config.ID, now) >= guessesAnHour {
+			s.svc.alarm(s.config.ID, "codes are being guessed over many logins; each account is protected by its own counters", nil)
 		}
 		return "", ErrCode
 	}
@@ -148,6 +152,30 @@ func (g *guess) writeDecoy(tx kv.Tx) error {
 	}
 	r.Decoy = true
 	return r.put(tx, key, g.now)
+}
+
+// newCode returns eight uniform decimal digits.
+func newCode() string {
+	return fmt.Sprintf("%0*d", codeDigits, randomBelow(100_000_000))
+}
+
+// parseCode takes a code as a person may type it from "1234 5678": ASCII
+// spaces and hyphens are ignored. Anything else than eight ASCII digits is
+// not a code; it is never compared loosely.
+func parseCode(s string) (string, bool) {
+	if len(s) > 64 {
+		return "", false
+	}
+	s = strings.NewReplacer(" ", "", "-", "").Replace(s)
+	if len(s) != codeDigits {
+		return "", false
+	}
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return "", false
+		}
+	}
+	return s, true
 }
 
 func containsKey(keys [][]byte, key []byte) bool {

@@ -111,7 +111,7 @@ func (r *record) claims(g grant) bool {
 // codeHash is the stored form of a code: an HMAC under a key of the store,
 // since eight digits could be tried offline, bound to the grant.
 func (s *Site) codeHash(g id, code string) []byte {
-	h := s.svc.index.Index("code", s.ID, hex.EncodeToString(g[:]), code)
+	h := s.svc.index.Index("code", s.config.ID, hex.EncodeToString(g[:]), code)
 	return h[:16]
 }
 

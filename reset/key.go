@@ -26,15 +26,15 @@ func (s *Site) accountKey(accountID string) []byte {
 
 // decoyKey is where the record of a login without an account is kept.
 func (s *Site) decoyKey(login string) []byte {
-	return s.key(tableAccount, "decoy", fold(login))
+	return s.key(tableAccount, "decoy", Fold(login))
 }
 
 func (s *Site) loginKey(login string) []byte {
-	return s.key(tableLogin, "login", fold(login))
+	return s.key(tableLogin, "login", Fold(login))
 }
 
 func (s *Site) key(table byte, label, name string) []byte {
-	h := s.svc.index.Index(label, s.ID, name)
+	h := s.svc.index.Index(label, s.config.ID, name)
 	return append([]byte{table}, h[:16]...)
 }
 
@@ -43,7 +43,7 @@ func grantKey(grant id) []byte {
 }
 
 func (s *Site) queuePrefix(k jobKind) []byte {
-	h := s.svc.index.Index("queue", s.ID)
+	h := s.svc.index.Index("queue", s.config.ID)
 	return append(append([]byte{tableQueue}, h[:8]...), byte(k))
 }
 

@@ -120,6 +120,19 @@ func TestRequestsPerAddress(t *testing.T) {
 	})
 }
 
+func TestWindowsThatCanNotBeKept(t *testing.T) {
+	for _, w := range []reset.Window{{0, time.Hour}, {-1, time.Hour}, {1, 0}, {1, 25 * time.Hour}, {100, time.Second}} {
+		if w.Check() == nil {
+			t.Errorf("%d in %s is taken", w.N, w.Per)
+		}
+	}
+	for _, w := range append(reset.DefaultPerAccount(), reset.DefaultPerIP(), reset.Window{N: 50, Per: time.Second}) {
+		if err := w.Check(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestLoginsThatAreNone(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		for _, login := range []string{"", "  ", strings.Repeat("a", 255), "a\x00b", "a\nb", "a\u2028b", "a\u0085b", "a\xffb", "\x1b[2J"} {

@@ -20,7 +20,9 @@ const (
 
 // share is how many of a kind are allowed for each request allowed: a person
 // opens a link several times and mistypes, a guesser needs millions.
-var share = [...]int{limitAsk: 1, limitOpen: 20, limitCode: 3, limitChange: 5}
+var share = [...]int{limitAsk: 1, limitOpen: maxShare, limitCode: 3, limitChange: 5}
+
+const maxShare = 20
 
 // A clientLimiter counts requests by client address in a table of fixed size.
 // A flood from many addresses overwrites the entries that are closest to
@@ -139,7 +141,7 @@ func (l *loginSketch) take(site, login string, windows []Window, spare time.Dura
 	h.SetSeed(l.key)
 	h.WriteString(site)
 	h.WriteByte(0)
-	h.WriteString(fold(login))
+	h.WriteString(Fold(login))
 	tag, ms := h.Sum64()|1, now.UnixMilli()
 
 	l.mu.Lock()

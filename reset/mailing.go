@@ -13,9 +13,6 @@ import (
 // another, before it looks like a wrong setting.
 const refusalsInARow = 5
 
-// maxAccounts is how many accounts one login may stand for; each gets a mail.
-const maxAccounts = 5
-
 // runMail makes one attempt at a request: look up, mint, mail. Secrets are
 // made for each attempt and never stored, so a retry mints again.
 //
@@ -55,23 +52,23 @@ var errTooOften = errors.New("login asked for too often")
 // first account is this job's own; the others get jobs of theirs.
 func (s *Site) lookup(ctx context.Context, h *heldJob) (own *Account, others []Account, err error) {
 	first := h.Attempt == 1 && h.Account == ""
-	if first && !s.svc.shared.logins.take(s.ID, h.Login, s.PerAccount, s.LinkTTL, time.Now()) {
+	if first && !s.svc.shared.logins.take(s.config.ID, h.Login, s.config.PerAccount, s.config.LinkTTL, time.Now()) {
 		return nil, nil, errTooOften
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	found, err := s.Directory.Lookup(ctx, h.Login)
+	found, err := s.config.Directory.Lookup(ctx, h.Login)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(found) > maxAccounts {
-		s.svc.alarm(s.ID, fmt.Sprintf("the directory returned more than %d accounts for one login; the rest gets no mail", maxAccounts), nil)
-		found = found[:maxAccounts]
+	if len(found) > MaxAccounts {
+		s.svc.alarm(s.config.ID, fmt.Sprintf("the directory returned more than %d accounts for one login; the rest gets no mail", MaxAccounts), nil)
+		found = found[:MaxAccounts]
 	}
 	usable := found[:0:0]
 	for _, a := range found {
-		if err := checkAccount(a); err != nil {
-			s.svc.alarm(s.ID, "the directory returned an account that can get no mail", err, "reference", h.Reference)
+		if err := a.Check(); err != nil {
+			s.svc.alarm(s.config.ID, "the directory returned an account that can get no mail", err, "reference", h.Reference)
 			continue
 		}
 		usable = append(usable, a)
@@ -91,21 +88,6 @@ func (s *Site) lookup(ctx context.Context, h *heldJob) (own *Account, others []A
 }
 
 const lookupTimeout = 15 * time.Second
-
-// checkAccount holds what a directory returned to the same rules as typed
-// input.
-func checkAccount(a Account) error {
-	if a.ID == "" || len(a.ID) > 128 {
-		return errors.New("its id is empty or longer than 128 bytes")
-	}
-	if _, err := cleanLogin(a.Login); err != nil {
-		return errors.New("its login is not a login")
-	}
-	if err := ValidAddress(a.Email); err != nil {
-		return errors.New("its address is not one that mail can go to")
-	}
-	return nil
-}
 
 // mint writes the grant, pins the job to its account and queues the mails to
 // the others.
@@ -149,8 +131,8 @@ func (s *Site) mail(ctx context.Context, h *heldJob, m *minting) error {
 	l := Letter{
 		Kind: LetterReset, To: m.account, MessageID: h.ID.String(), Reference: h.Reference,
 		At:   time.UnixMilli(h.Created),
-		Link: s.Links.Link(m.link.String()), CancelLink: s.Links.CancelLink(m.cancel.String()), AskLink: s.Links.AskLink(),
-		LinkTTL: s.LinkTTL, CodeTTL: s.CodeTTL,
+		Link: s.config.Links.Link(m.link.String()), CancelLink: s.config.Links.CancelLink(m.cancel.String()), AskLink: s.config.Links.AskLink(),
+		LinkTTL: s.config.LinkTTL, CodeTTL: s.config.CodeTTL,
 	}
 	if m.coded {
 		l.Code = m.code
@@ -175,11 +157,11 @@ func (s *Site) mail(ctx context.Context, h *heldJob, m *minting) error {
 
 // send composes a letter and hands it to the relay.
 func (s *Site) send(ctx context.Context, l Letter) Delivery {
-	msg, err := s.Composer.Compose(l)
+	msg, err := s.config.Composer.Compose(l)
 	if err != nil {
 		return Delivery{Status: Misconfigured, Err: fmt.Errorf("composing the mail: %w", err)}
 	}
-	return s.Mailer.Send(ctx, msg)
+	return s.config.Mailer.Send(ctx, msg)
 }
 
 // retryMail puts the job to its next attempt, or ends it if that would be past
@@ -201,7 +183,7 @@ func (s *Site) retryMail(ctx context.Context, h *heldJob, also func(kv.Tx) error
 func (s *Site) logDelivery(h *heldJob, d Delivery) {
 	attrs := []any{"reference", h.Reference, "job", h.Kind, "attempt", h.Attempt}
 	if d.Err != nil {
-		attrs = append(attrs, "cause", d.Err.Error())
+		attrs = append(attrs, "error", d.Err.Error())
 	}
 	switch d.Status {
 	case Sent:
@@ -211,11 +193,11 @@ func (s *Site) logDelivery(h *heldJob, d Delivery) {
 		s.log.Warn("the relay refused the mail for good", attrs...)
 		if s.queue(h.kind).refused() >= refusalsInARow {
 			// One address may be wrong; a relay that takes none is set up wrongly.
-			s.svc.alarm(s.ID, "the relay refuses one recipient after another; may this host send through it?", d.Err)
+			s.svc.alarm(s.config.ID, "the relay refuses one recipient after another; may this host send through it?", d.Err)
 		}
 	case Misconfigured:
 		s.queue(h.kind).rest(restAfterRefusal)
-		s.svc.alarm(s.ID, "mail can not be sent until a setting is mended; it stays queued", d.Err, "reference", h.Reference)
+		s.svc.alarm(s.config.ID, "mail can not be sent until a setting is mended; it stays queued", d.Err, "reference", h.Reference)
 	default:
 		s.log.Warn("mail not handed over yet", attrs...)
 	}
@@ -224,8 +206,8 @@ func (s *Site) logDelivery(h *heldJob, d Delivery) {
 func (s *Site) logLookup(h *heldJob, err error) {
 	var a interface{ Alarm() bool }
 	if errors.As(err, &a) && a.Alarm() {
-		s.svc.alarm(s.ID, "the directory is set up wrongly; requests stay queued", err, "reference", h.Reference)
+		s.svc.alarm(s.config.ID, "the directory is set up wrongly; requests stay queued", err, "reference", h.Reference)
 		return
 	}
-	s.log.Warn("looking up an account failed; trying again", "reference", h.Reference, "attempt", h.Attempt, "cause", err.Error())
+	s.log.Warn("looking up an account failed; trying again", "reference", h.Reference, "attempt", h.Attempt, "error", err.Error())
 }

@@ -79,10 +79,10 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 		return err
 	}
 	m.minted, m.coded = !m.limited && (m.counted || s.mayMint(r, m.now)), false
-	expires := m.now.Add(s.LinkTTL)
+	expires := m.now.Add(s.config.LinkTTL)
 	if m.minted {
 		if !m.counted {
-			r.Mints = remember(s.PerAccount, r.Mints, m.now.UnixMilli())
+			r.Mints = remember(s.config.PerAccount, r.Mints, m.now.UnixMilli())
 		}
 		r.Tries = 0
 		g := grant{
@@ -93,7 +93,7 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 		if !r.codesOff() {
 			m.coded = true
 			g.Code = s.codeHash(g.ID, m.code)
-			g.CodeExpires = m.now.Add(s.CodeTTL).UnixMilli()
+			g.CodeExpires = m.now.Add(s.config.CodeTTL).UnixMilli()
 		}
 		r.Grants = append(r.Grants, g)
 	}
@@ -123,7 +123,7 @@ func putGrantRow(tx kv.Tx, grant id, record []byte, until time.Time) error {
 // writeLogins makes the code findable under every name that its owner may
 // enter it with, so that no directory is asked when it comes in.
 func (m *minting) writeLogins(tx kv.Tx, record []byte) error {
-	until := m.now.Add(m.site.CodeTTL)
+	until := m.now.Add(m.site.config.CodeTTL)
 	for _, name := range m.names() {
 		key := m.site.loginKey(name)
 		var row loginRow
@@ -149,9 +149,9 @@ func (m *minting) writeLogins(tx kv.Tx, record []byte) error {
 
 // names returns the names that the code may be entered with, always as many.
 func (m *minting) names() []string {
-	names := []string{fold(m.login)}
+	names := []string{Fold(m.login)}
 	for _, n := range []string{m.account.Login, m.account.Email} {
-		if n = fold(n); n != "" && !slices.Contains(names, n) {
+		if n = Fold(n); n != "" && !slices.Contains(names, n) {
 			names = append(names, n)
 		}
 	}

@@ -29,8 +29,8 @@ func (s *Site) runNotice(ctx context.Context, h *heldJob) error {
 	}
 	d := s.send(ctx, Letter{
 		Kind: h.Letter, To: *h.To, MessageID: h.ID.String(), Reference: h.Reference,
-		At: time.UnixMilli(h.Created), AskLink: s.Links.AskLink(),
-		LinkTTL: s.LinkTTL, CodeTTL: s.CodeTTL,
+		At: time.UnixMilli(h.Created), AskLink: s.config.Links.AskLink(),
+		LinkTTL: s.config.LinkTTL, CodeTTL: s.config.CodeTTL,
 	})
 	s.logDelivery(h, d)
 	if d.Status == Sent || d.Status == Rejected {

@@ -7,19 +7,9 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/passwords"
 )
 
-// An Account is what a directory knows of a person. Mail goes only to this
-// Email, never to what somebody typed.
-type Account struct {
-	ID     string `json:"id"`
-	Login  string `json:"login"`
-	Email  string `json:"email"`
-	Name   string `json:"name,omitempty"`
-	Locale string `json:"locale,omitempty"`
-}
-
 // A Directory finds the accounts behind a login.
 //
-// Lookup returns up to five accounts, none if the login is unknown. Any error
+// Lookup returns up to [MaxAccounts] accounts, none if the login is unknown. Any error
 // is retried until the deadline of the request. An error with a method
 // Alarm() bool that returns true needs the operator (a wrong setting) and is
 // logged as such.

@@ -17,11 +17,11 @@ type queueState struct {
 	wake  chan struct{} // a job was added or a worker is free
 	count atomic.Int64  // jobs waiting, as far as this process knows
 
-	mu    sync.Mutex
-	busy  map[id]bool // jobs in flight in this process
-	until time.Time   // the queue rests until then
-	wary  bool        // the relay refused our login: one attempt at a time
-	no    int         // mails refused for good since one was taken
+	mu       sync.Mutex
+	busy     map[id]bool // jobs in flight in this process
+	until    time.Time   // the queue rests until then
+	wary     bool        // the relay refused our login: one attempt at a time
+	refusals int         // mails refused for good since one was taken
 }
 
 // poke makes the queue look for due jobs now.
@@ -63,7 +63,7 @@ func (q *queueState) rest(d time.Duration) {
 func (q *queueState) trust() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.wary, q.no = false, 0
+	q.wary, q.refusals = false, 0
 }
 
 // refused counts a mail that was refused for good and returns how many were
@@ -71,8 +71,8 @@ func (q *queueState) trust() {
 func (q *queueState) refused() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.no++
-	return q.no
+	q.refusals++
+	return q.refusals
 }
 
 // room returns how many more jobs may be started.
@@ -104,7 +104,7 @@ type heldJob struct {
 // newJob fills in what all jobs have.
 func (s *Site) newJob(k jobKind, now time.Time, life time.Duration, reference string) job {
 	return job{
-		ID: newID(now), Kind: k.String(), Site: s.ID, Reference: reference,
+		ID: newID(now), Kind: k.String(), Site: s.config.ID, Reference: reference,
 		Created: now.UnixMilli(), Deadline: now.Add(life).UnixMilli(),
 	}
 }

@@ -125,7 +125,7 @@ func (r *record) until(now time.Time) time.Time {
 		return until
 	}
 	if n := len(r.Mints); n > 0 {
-		later(time.UnixMilli(r.Mints[n-1]).Add(maxWindow))
+		later(time.UnixMilli(r.Mints[n-1]).Add(MaxWindow))
 	}
 	if r.Change != nil {
 		later(time.UnixMilli(r.Change.Deadline).Add(time.Hour))

@@ -33,7 +33,7 @@ func (s *Site) Request(ctx context.Context, r Request) (reference string, err er
 		return "", ErrUnavailable
 	}
 	if s.full(jobMail) {
-		s.svc.alarm(s.ID, "the mail queue is full; requests are refused until it drains", nil)
+		s.svc.alarm(s.config.ID, "the mail queue is full; requests are refused until it drains", nil)
 		return "", ErrUnavailable
 	}
 	j := s.newJob(jobMail, now, mailDeadline, newReference())

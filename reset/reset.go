@@ -76,8 +76,7 @@ type Config struct {
 	// A nil Hold means that the store outlives the service.
 	Hold func() (release func(), err error)
 
-	// NotBefore is a time that has certainly passed, such as that of the
-	// build. While the clock is before it nothing is issued: links and limits
+	// NotBefore is a time that has certainly passed. While the clock is before it nothing is issued: links and limits
 	// made by a wrong clock could not be trusted later. Zero means no check.
 	NotBefore time.Time
 
@@ -179,7 +178,7 @@ func (s *Service) Stop(ctx context.Context) {
 // clockIsSane reports whether the clock can be right.
 func (s *Service) clockIsSane(now time.Time) bool {
 	if now.Before(s.notBefore) {
-		s.alarm("", "clock is wrong: it shows a time before this program was built; nothing is issued until it is set", nil)
+		s.alarm("", "the clock is wrong: it shows a time that has long passed; nothing is issued until it is set", nil)
 		return false
 	}
 	return true
@@ -196,7 +195,7 @@ func (s *Service) alarm(site, message string, err error, attrs ...any) {
 		attrs = append(attrs, "site", site)
 	}
 	if err != nil {
-		attrs = append(attrs, "cause", err.Error())
+		attrs = append(attrs, "error", err.Error())
 	}
 	s.log.Error(message, append(attrs, "alarm", true)...)
 }

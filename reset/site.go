@@ -72,7 +72,7 @@ type SiteConfig struct {
 // A Site is the face of one site. Its methods may be called from several
 // goroutines at once. None of them tells whether an account exists.
 type Site struct {
-	SiteConfig
+	config   SiteConfig
 	svc      *Service
 	log      *slog.Logger
 	attempts chan struct{} // a token for each change on its way
@@ -95,38 +95,41 @@ func newSite(s *Service, c SiteConfig) (*Site, error) {
 		return nil, fmt.Errorf("reset: site %q: a link lives at most %s, a code at most as long as the link", c.ID, MaxLinkTTL)
 	}
 	for _, w := range append(slices.Clone(c.PerAccount), c.PerIP) {
-		if !w.valid() && w != (Window{}) {
-			return nil, fmt.Errorf("reset: site %q: a limit of %d in %s; it must be at least 1 in at most %s", c.ID, w.N, w.Per, maxWindow)
+		if w == (Window{}) {
+			continue
+		}
+		if err := w.Check(); err != nil {
+			return nil, fmt.Errorf("reset: site %q: a limit of %w", c.ID, err)
 		}
 	}
 	if c.AttemptTimeout == 0 {
 		c.AttemptTimeout = 5 * time.Second
 	}
 	return &Site{
-		SiteConfig: c,
-		svc:        s,
-		log:        s.log.With("site", c.ID),
-		attempts:   make(chan struct{}, maxAttempts),
+		config:   c,
+		svc:      s,
+		log:      s.log.With("site", c.ID),
+		attempts: make(chan struct{}, maxAttempts),
 	}, nil
 }
 
 // Rules returns what a new password must satisfy.
-func (s *Site) Rules() passwords.Rules { return s.Passwords.Rules() }
+func (s *Site) Rules() passwords.Rules { return s.config.Passwords.Rules() }
 
 // Key returns a key of this site's own for purpose, the same in every process
 // on this store.
 func (s *Site) Key(purpose string) [32]byte {
-	return s.svc.index.Index("key", s.ID, purpose)
+	return s.svc.index.Index("key", s.config.ID, purpose)
 }
 
 // limit counts one request of a kind against the client's address.
 func (s *Site) limit(k limitKind, ip netip.Addr) error {
-	if s.PerIP.N == 0 || !ip.IsValid() {
+	if s.config.PerIP.N == 0 || !ip.IsValid() {
 		// Behind a unix socket every visitor has an empty address. Counting
 		// them as one would lock everybody out.
 		return nil
 	}
-	if wait := s.svc.shared.clients.take(k, s.ID, ip, s.PerIP, time.Now()); wait > 0 {
+	if wait := s.svc.shared.clients.take(k, s.config.ID, ip, s.config.PerIP, time.Now()); wait > 0 {
 		return &LimitError{RetryAfter: wait}
 	}
 	return nil
@@ -135,7 +138,7 @@ func (s *Site) limit(k limitKind, ip netip.Addr) error {
 // lease is how long an attempt to apply a change may hold the account's slot.
 // The attempt itself ends ten seconds earlier, so that its outcome is written
 // while the lease still stands.
-func (s *Site) lease() time.Duration { return s.AttemptTimeout + leaseMargin }
+func (s *Site) lease() time.Duration { return s.config.AttemptTimeout + leaseMargin }
 
 // update stores what somebody asked for. It goes on when they hang up, so that
 // a closed browser leaves nothing in doubt, and ends before a proxy gives up on
@@ -149,6 +152,6 @@ func (s *Site) update(ctx context.Context, fn func(kv.Tx) error) error {
 // unavailable turns a failure of the store into the one sentence that is fit
 // for the public, and logs the cause.
 func (s *Site) unavailable(doing string, err error) error {
-	s.svc.alarm(s.ID, doing+" failed: the store does not take it", err)
+	s.svc.alarm(s.config.ID, doing+" failed: the store does not take it", err)
 	return ErrUnavailable
 }

@@ -134,6 +134,34 @@ func TestWhoHangsUpLeavesNothingInDoubt(t *testing.T) {
 	})
 }
 
+// A visitor who goes away is no fault of the store's.
+func TestWhoHangsUpRaisesNoAlarm(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		w.stop()
+		w.store = gone{w.store}
+		w.start()
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if _, err := w.site.Look(ctx, token(l.Link), client); !errors.Is(err, reset.ErrUnavailable) {
+			t.Errorf("look: %v", err)
+		}
+		if strings.Contains(w.logText(), `"alarm":true`) {
+			t.Errorf("alarm:\n%s", w.logText())
+		}
+	})
+}
+
+// gone is a store that notices when its caller has gone.
+type gone struct{ kv.Store }
+
+func (s gone) View(ctx context.Context, fn func(kv.Reader) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.Store.View(ctx, fn)
+}
+
 // broken is a store that takes nothing.
 type broken struct{ kv.Store }
 

@@ -1,19 +1,34 @@
 package reset
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
-// maxWindow is the longest window: for so long an account's mails are
+// MaxWindow is the longest window: for so long an account's mails are
 // remembered.
-const maxWindow = 24 * time.Hour
+const MaxWindow = 24 * time.Hour
 
-// A Window allows N events in any span of length Per. Per is at most a day.
+// A Window allows N events in any span of length Per.
 type Window struct {
 	N   int
 	Per time.Duration
 }
 
-// valid reports whether the window limits anything and can be kept.
-func (w Window) valid() bool { return w.N > 0 && w.Per > 0 && w.Per <= maxWindow }
+// Check returns what is wrong with a window: it must allow something, last at
+// most [MaxWindow], and be slow enough to be counted, which is done in
+// milliseconds and for some kinds of request with a multiple of N.
+func (w Window) Check() error {
+	switch {
+	case w.N < 1:
+		return fmt.Errorf("%d in %s allows nothing", w.N, w.Per)
+	case w.Per <= 0 || w.Per > MaxWindow:
+		return fmt.Errorf("a span of %s; it is at most %s", w.Per, MaxWindow)
+	case w.Per.Milliseconds() < int64(w.N)*maxShare:
+		return fmt.Errorf("%d in %s is too fast to be counted; at most %d a second are", w.N, w.Per, 1000/maxShare)
+	}
+	return nil
+}
 
 // DefaultPerAccount are the mails that one account may cause: enough for a
 // person who does not find the first one, too few to fill a mailbox.
@@ -56,11 +71,11 @@ func (s *Site) mayMint(r *record, now time.Time) bool {
 	if len(r.Grants) >= maxLiveGrants {
 		return false
 	}
-	if permitted(s.PerAccount, r.Mints, now.UnixMilli()) {
+	if permitted(s.config.PerAccount, r.Mints, now.UnixMilli()) {
 		return true
 	}
 	last := r.Mints[len(r.Mints)-1]
-	return len(r.Grants) == 0 && now.UnixMilli()-last >= s.LinkTTL.Milliseconds()
+	return len(r.Grants) == 0 && now.UnixMilli()-last >= s.config.LinkTTL.Milliseconds()
 }
 
 // maxLiveGrants bounds the record where the operator has switched the limits

@@ -60,7 +60,7 @@ func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState) time.Dura
 	})
 	if err != nil {
 		if ctx.Err() == nil {
-			s.svc.alarm(s.ID, "reading the queue failed", err)
+			s.svc.alarm(s.config.ID, "reading the queue failed", err)
 		}
 		return pollInterval
 	}
@@ -133,7 +133,7 @@ func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) {
 		}
 	}
 	if err != nil && !errors.Is(err, errStale) {
-		s.svc.alarm(s.ID, "a "+k.String()+" job could not store its outcome", err)
+		s.svc.alarm(s.config.ID, "a "+k.String()+" job could not store its outcome", err)
 	}
 }
 
@@ -148,7 +148,7 @@ func (s *Site) mailBudget(ctx context.Context) error {
 
 // setAside removes a row that can not be read, so that it holds up no other.
 func (s *Site) setAside(ctx context.Context, row kv.Pair) {
-	s.svc.alarm(s.ID, "a job could not be read and was removed from the queue", errDamaged)
+	s.svc.alarm(s.config.ID, "a job could not be read and was removed from the queue", errDamaged)
 	err := s.svc.store.Update(ctx, func(tx kv.Tx) error {
 		// Scans promise nothing: only what is really there is removed.
 		b, err := tx.Get(row.Key)
@@ -158,7 +158,7 @@ func (s *Site) setAside(ctx context.Context, row kv.Pair) {
 		return tx.Delete(row.Key)
 	})
 	if err != nil && ctx.Err() == nil {
-		s.svc.alarm(s.ID, "removing a damaged job failed", err)
+		s.svc.alarm(s.config.ID, "removing a damaged job failed", err)
 	}
 }
 
@@ -166,6 +166,6 @@ func (s *Site) setAside(ctx context.Context, row kv.Pair) {
 // value may hold anything, so only its type is logged.
 func (s *Site) recovered(doing string) {
 	if p := recover(); p != nil {
-		s.svc.alarm(s.ID, "panic in a "+doing, fmt.Errorf("%T", p))
+		s.svc.alarm(s.config.ID, "panic while running a "+doing, fmt.Errorf("%T", p))
 	}
 }
