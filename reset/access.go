@@ -119,7 +119,10 @@ func (s *Site) Cancel(ctx context.Context, tokenText string, client netip.Addr) 
 	}
 	now := time.Now()
 	var reference string
+	var lost bool // an older change that was promised to take effect
+	notice := s.newNotice(LetterFailed, Account{}, "", now)
 	err = s.update(ctx, func(tx kv.Tx) error {
+		lost = false
 		key, r, g, err := s.locate(tx, t, now)
 		if err != nil {
 			return err
@@ -129,6 +132,12 @@ func (s *Site) Cancel(ctx context.Context, tokenText string, client netip.Addr) 
 		}
 		reference = g.Reference
 		if r.Change != nil && r.Change.ID == g.Change {
+			if lost = r.Change.Replaced; lost {
+				notice.Reference, notice.To = g.Reference, &r.Account
+				if err := s.addNotice(tx, notice); err != nil {
+					return err
+				}
+			}
 			r.Change = nil // its job finds nothing and ends
 		}
 		r.drop(t.grant)
@@ -139,6 +148,9 @@ func (s *Site) Cancel(ctx context.Context, tokenText string, client netip.Addr) 
 	}
 	if err != nil {
 		return s.unavailable("cancelling a grant", err)
+	}
+	if lost {
+		s.added(jobNotice)
 	}
 	s.log.Warn("the owner of an account says that a reset was not theirs", "reference", reference)
 	return nil

@@ -27,7 +27,7 @@ func (s *Site) runChange(ctx context.Context, row kv.Pair) error {
 		return nil // still due
 	}
 	defer s.giveTurn(true)
-	f := s.svc.shared.flights.begin(h.Change)
+	f := s.svc.shared.flights.begin(h.Change, "")
 	if f == nil {
 		return nil // being tried in this process at this moment
 	}
@@ -157,7 +157,8 @@ func (s *Site) attempt(ctx context.Context, f *flight, fl *flying) {
 		}
 		if r.Change == nil || r.Change.ID != c.ID || r.Change.Attempt != c.Attempt {
 			ended = true
-			return s.endReplaced(tx, fl, r, outcome.Verdict, now)
+			noticed, err = s.endReplaced(tx, fl, r, outcome.Verdict, now, notice)
+			return err
 		}
 		r.Lease = lease{}
 		if wait > 0 {
@@ -171,19 +172,19 @@ func (s *Site) attempt(ctx context.Context, f *flight, fl *flying) {
 		}
 		ended = true
 		var tell *job
-		if !attended || outcome.Verdict == Applied || outcome.Verdict == Retry {
+		if !attended || outcome.Verdict == Applied || outcome.Verdict == Retry || r.Change.Replaced {
 			tell, noticed = &notice, true
 		}
 		switch outcome.Verdict {
 		case Applied:
-			r.endGrants()
-			r.Tries, r.Consecutive = 0, 0
+			r.completed()
 		case Refused:
-			if g := r.grant(c.Grant); g != nil && g.release(now) {
-				if err := putGrantRow(tx, g.ID, fl.record, time.UnixMilli(g.Expires)); err != nil {
-					return err
-				}
-				r.Change.Grant = id{} // kept
+			kept, err := s.giveBack(tx, r, fl, now)
+			if err != nil {
+				return err
+			}
+			if kept {
+				r.Change.Grant = id{}
 			}
 		}
 		return s.endChange(tx, &fl.held, r, now, tell)
@@ -251,20 +252,49 @@ func (s *Site) endChange(tx kv.Tx, h *heldJob, r *record, now time.Time, notice 
 }
 
 // endReplaced ends an attempt whose change was replaced by a newer one, or
-// cancelled, while it was in flight: it only gives back what it held.
-func (s *Site) endReplaced(tx kv.Tx, fl *flying, r *record, v Verdict, now time.Time) error {
+// cancelled, while it was in flight: it gives back what it held. The app may
+// have applied the change all the same, and then it is a completed one: its
+// owner must hear of it and every other link must end, or whoever holds a mail
+// could silence the notice by using both of its links.
+func (s *Site) endReplaced(tx kv.Tx, fl *flying, r *record, v Verdict, now time.Time, notice job) (noticed bool, err error) {
 	if r.Lease.Change == fl.change.ID && r.Lease.Attempt == fl.change.Attempt {
-		r.Lease = lease{}
-		if g := r.grant(fl.change.Grant); g != nil && g.Change == fl.change.ID {
-			if v != Refused || !g.release(now) {
-				r.drop(fl.change.Grant)
+		kept := false
+		if v == Refused {
+			if kept, err = s.giveBack(tx, r, fl, now); err != nil {
+				return false, err
 			}
 		}
-		if err := r.put(tx, fl.record, now); err != nil {
-			return err
+		if !kept {
+			r.drop(fl.change.Grant)
+		}
+		r.Lease = lease{}
+	}
+	if v == Applied {
+		r.completed()
+	}
+	// Without an answer nobody knows whether a cancelled change was applied.
+	noticed = v == Applied || v == Retry && r.Change == nil
+	if noticed {
+		notice.To = &fl.account
+		if err := s.addNotice(tx, notice); err != nil {
+			return false, err
 		}
 	}
-	return fl.held.remove(tx)
+	if err := r.put(tx, fl.record, now); err != nil {
+		return false, err
+	}
+	return noticed, fl.held.remove(tx)
+}
+
+// giveBack makes the grant of a refused change usable again, and its row with
+// it. It reports false if the grant has ended meanwhile, or was refused too
+// often.
+func (s *Site) giveBack(tx kv.Tx, r *record, fl *flying, now time.Time) (bool, error) {
+	g := r.grant(fl.change.Grant)
+	if g == nil || g.Change != fl.change.ID || !g.release(now) {
+		return false, nil
+	}
+	return true, putGrantRow(tx, g.ID, fl.record, time.UnixMilli(g.Expires))
 }
 
 // tell returns what the person who waits is told, and what the log says.

@@ -2,11 +2,15 @@ package reset
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
+
+// plainFormat is the format of a password as it was typed.
+const plainFormat = "plain"
 
 // errClaimed says that a change stands on the grant already.
 var errClaimed = errors.New("grant is claimed")
@@ -15,8 +19,9 @@ var errClaimed = errors.New("grant is claimed")
 // hands it to the app at once. It waits about five seconds for the app and
 // then answers [StatusPending]; the change goes on, also if ctx ends.
 //
-// A token whose change is under way gets that change's outcome, never a second
-// change. It returns [ErrGrant] before anything else is looked at, a
+// A token whose change is under way gets that change's outcome for the same
+// password, and [ErrGrant] for another one, never a second change. It returns
+// ErrGrant before anything else is looked at, a
 // [*PasswordError], a [*LimitError] or [ErrUnavailable]; after any of them the
 // grant is as it was, but for ErrUnavailable, after which the change may have
 // been stored: then the same token answers with its outcome.
@@ -28,20 +33,12 @@ func (s *Site) Change(ctx context.Context, n NewPassword) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	var account Account
-	var claimed id
-	err = s.view(ctx, "reading a grant", func(tx kv.Reader) error {
-		_, r, g, _, err := s.open(tx, t, time.Now())
-		if err == nil {
-			account, claimed = r.Account, g.Change
-		}
-		return err
-	})
+	account, claimed, err := s.first(ctx, t)
 	if err != nil {
 		return Result{}, err
 	}
-	if !claimed.isZero() {
-		return s.outcome(ctx, claimed), nil
+	if claimed != nil {
+		return s.outcome(ctx, *claimed, n.Password)
 	}
 	about := []string{account.Login, account.Email, account.Name}
 	if reasons := s.config.Passwords.Check(n.Password, about); len(reasons) > 0 {
@@ -54,7 +51,7 @@ func (s *Site) Change(ctx context.Context, n NewPassword) (Result, error) {
 		s.svc.alarm(s.config.ID, "too many changes wait for the app; new ones are refused until it is back", nil)
 		return Result{}, ErrUnavailable
 	}
-	format, password := "plain", n.Password
+	format, password := plainFormat, n.Password
 	if s.config.Hasher != nil {
 		format = s.config.Hasher.Format()
 		if password, err = s.config.Hasher.Hash(n.Password); err != nil {
@@ -62,11 +59,32 @@ func (s *Site) Change(ctx context.Context, n NewPassword) (Result, error) {
 			return Result{}, ErrUnavailable
 		}
 	}
-	return s.accept(ctx, t, format, password)
+	return s.accept(ctx, t, n.Password, format, password)
+}
+
+// first looks at the grant before anything is spent on the password. It
+// returns the change that has claimed the grant, if any.
+func (s *Site) first(ctx context.Context, t token) (account Account, claimed *change, err error) {
+	err = s.view(ctx, "reading a grant", func(tx kv.Reader) error {
+		_, r, g, _, err := s.open(tx, t, time.Now())
+		if err != nil {
+			return err
+		}
+		account, claimed = r.Account, nil
+		switch {
+		case g.Change.isZero():
+		case r.Change != nil && r.Change.ID == g.Change:
+			claimed = r.Change
+		default:
+			claimed = &change{ID: g.Change} // replaced while it is in flight
+		}
+		return nil
+	})
+	return account, claimed, err
 }
 
 // accept journals the change and makes the first attempt.
-func (s *Site) accept(ctx context.Context, t token, format, password string) (Result, error) {
+func (s *Site) accept(ctx context.Context, t token, typed, format, password string) (Result, error) {
 	release, err := s.svc.hold()
 	if err != nil {
 		return Result{}, s.unavailable("accepting a new password", err)
@@ -78,7 +96,7 @@ func (s *Site) accept(ctx context.Context, t token, format, password string) (Re
 		ID: newID(now), Grant: t.grant, Era: s.svc.era, Format: format, Password: password,
 		At: now.UnixMilli(), Deadline: a.job.Deadline,
 	}
-	f := s.svc.shared.flights.begin(a.change.ID)
+	f := s.svc.shared.flights.begin(a.change.ID, typed)
 	f.join()
 	err = s.update(ctx, a.write)
 	if err != nil || !a.leased {
@@ -88,7 +106,7 @@ func (s *Site) accept(ctx context.Context, t token, format, password string) (Re
 	}
 	switch {
 	case errors.Is(err, errClaimed):
-		return s.outcome(ctx, a.claimedBy), nil
+		return s.outcome(ctx, a.claimedBy, typed)
 	case errors.Is(err, ErrGrant):
 		return Result{}, ErrGrant
 	case err != nil:
@@ -112,14 +130,26 @@ func (s *Site) accept(ctx context.Context, t token, format, password string) (Re
 	return f.wait(ctx), nil
 }
 
-// outcome waits for the change that stands on a grant.
-func (s *Site) outcome(ctx context.Context, change id) Result {
-	f := s.svc.shared.flights.get(change)
+// outcome waits for the change that stands on a grant and was typed as the
+// same password: a double click. Another password was not taken and will not
+// be, so whoever sent it must not read that theirs was.
+func (s *Site) outcome(ctx context.Context, c change, typed string) (Result, error) {
+	f := s.svc.shared.flights.get(c.ID)
+	known := ""
+	switch {
+	case f != nil && f.password != "":
+		known = f.password
+	case c.Format == plainFormat:
+		known = c.Password
+	}
+	if known != "" && subtle.ConstantTimeCompare([]byte(known), []byte(typed)) != 1 {
+		return Result{}, ErrGrant
+	}
 	if f == nil {
-		return Result{Status: StatusPending}
+		return Result{Status: StatusPending}, nil
 	}
 	f.join()
-	return f.wait(ctx)
+	return f.wait(ctx), nil
 }
 
 // takeTurn waits for one of the site's places on the way to the app, before
@@ -152,7 +182,7 @@ type acceptance struct {
 	now    time.Time
 	turn   bool // the first attempt may be made at once
 
-	claimedBy id // outcome with errClaimed
+	claimedBy change // outcome with errClaimed
 	leased    bool
 	account   Account
 	record    []byte
@@ -168,7 +198,10 @@ func (a *acceptance) write(tx kv.Tx) error {
 		return err
 	}
 	if r.claims(*g) {
-		a.claimedBy = g.Change
+		a.claimedBy = change{ID: g.Change}
+		if r.Change != nil && r.Change.ID == g.Change {
+			a.claimedBy = *r.Change
+		}
 		return errClaimed
 	}
 	free := s.slotIsFree(r.Lease, a.change.ID, lease{})
@@ -186,10 +219,16 @@ func (a *acceptance) write(tx kv.Tx) error {
 		r.Lease = lease{Holder: j.Holder, Attempt: 1, Change: c.ID}
 		due = a.now.Add(s.lease())
 	}
-	r.Change = &c // an older change that waited is replaced: the newest wins
+	// An older change that waited is replaced: the newest wins.
+	c.Replaced = r.Change != nil
+	r.Change = &c
 	a.account, a.record = r.Account, key
 	a.held = heldJob{job: j, key: s.queueKey(jobChange, due, j.ID), kind: jobChange}
 	if err := r.put(tx, key, a.now); err != nil {
+		return err
+	}
+	// As long as the change is on its way its owner must be able to stop it.
+	if err := putGrantRow(tx, g.ID, key, time.UnixMilli(c.Deadline).Add(time.Hour)); err != nil {
 		return err
 	}
 	if err := s.addJob(tx, jobChange, j, due); err != nil {

@@ -10,7 +10,8 @@ import (
 // Whoever submitted the password, and whoever submits the same token again,
 // waits for it.
 type flight struct {
-	done chan struct{}
+	done     chan struct{}
+	password string // as typed; "" if only its hash is known here
 
 	mu      sync.Mutex
 	waiting int
@@ -26,13 +27,13 @@ type flights struct {
 
 // begin announces an attempt before its lease is taken. It returns nil if one
 // for this change is under way.
-func (f *flights) begin(change id) *flight {
+func (f *flights) begin(change id, password string) *flight {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.running[change] != nil {
 		return nil
 	}
-	fl := &flight{done: make(chan struct{}), result: Result{Status: StatusPending}}
+	fl := &flight{done: make(chan struct{}), password: password, result: Result{Status: StatusPending}}
 	f.running[change] = fl
 	return fl
 }

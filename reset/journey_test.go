@@ -141,7 +141,8 @@ func TestAppDownMeansPendingThenOnce(t *testing.T) {
 		w.app.down()
 		w.wantChange(token(l.Link), good, reset.StatusPending)
 		time.Sleep(10 * time.Minute)
-		w.wantChange(token(l.Link), "something else entirely", reset.StatusPending) // claimed
+		w.wantChange(token(l.Link), good, reset.StatusPending) // claimed, by this password
+		w.wantDead(token(l.Link))                              // and no other
 		w.app.say(nil)
 		w.until(3*time.Hour, "delivery", func() bool { return w.app.password("42") == good })
 		w.until(time.Hour, "the notice", func() bool { return w.relay.count(reset.LetterChanged) > 0 })

@@ -33,7 +33,7 @@ func TestMailsPerAccount(t *testing.T) {
 				inDay++
 			}
 		}
-		if inHour > 5 {
+		if inHour > 5+1 { // the links of the first five end within the hour
 			t.Errorf("%d mails in an hour", inHour)
 		}
 		// Ten, and one more for each life of a link in which none lived.

@@ -74,6 +74,9 @@ func (l *clientLimiter) take(k limitKind, site string, ip netip.Addr, w Window, 
 	if e.tag != tag {
 		*e = clientEntry{tag: tag}
 	}
+	if e.full > ms+step*int64(n) {
+		e.full = ms // written by a clock that was ahead
+	}
 	full := max(e.full, ms) + step
 	if wait := full - ms - step*int64(n); wait > 0 {
 		return time.Duration(wait) * time.Millisecond
@@ -97,80 +100,4 @@ func (l *clientLimiter) tag(k limitKind, site string, ip netip.Addr) uint64 {
 	h.Write(b[:])
 	h.WriteString(site)
 	return h.Sum64() | 1 // 0 is an empty entry
-}
-
-// A loginSketch remembers how often a login was typed, in a table of fixed
-// size that forgets under pressure. It only saves lookups in the directory:
-// what must hold is counted durably in the account record.
-type loginSketch struct {
-	mu      sync.Mutex
-	key     maphash.Seed
-	buckets [][sketchWays]sketchEntry
-}
-
-const (
-	sketchBuckets = 1 << 12 // with 4 ways and 112 bytes an entry: 1.8 MiB
-	sketchWays    = 4
-	sketchTimes   = 12 // windows with a larger count are not judged here
-)
-
-type sketchEntry struct {
-	tag   uint64
-	n     int
-	times [sketchTimes]int64
-}
-
-func newLoginSketch() *loginSketch {
-	return &loginSketch{key: maphash.MakeSeed(), buckets: make([][sketchWays]sketchEntry, sketchBuckets)}
-}
-
-// take counts one request for the login of a site and reports whether it may
-// be looked up. Like the account, a login gets one per spare beyond its
-// windows, so that asking often locks nobody out.
-func (l *loginSketch) take(site, login string, windows []Window, spare time.Duration, now time.Time) bool {
-	var judged []Window
-	for _, w := range windows {
-		if w.N <= sketchTimes {
-			judged = append(judged, w)
-		}
-	}
-	if len(judged) == 0 {
-		return true
-	}
-	var h maphash.Hash
-	h.SetSeed(l.key)
-	h.WriteString(site)
-	h.WriteByte(0)
-	h.WriteString(Fold(login))
-	tag, ms := h.Sum64()|1, now.UnixMilli()
-
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	bucket := &l.buckets[tag%sketchBuckets]
-	e := &bucket[0]
-	for i := range bucket {
-		if bucket[i].tag == tag {
-			e = &bucket[i]
-			break
-		}
-		if bucket[i].last() < e.last() {
-			e = &bucket[i]
-		}
-	}
-	if e.tag != tag {
-		*e = sketchEntry{tag: tag}
-	}
-	if !permitted(judged, e.times[:e.n], ms) && ms-e.last() < spare.Milliseconds() {
-		return false
-	}
-	times := remember(judged, append([]int64(nil), e.times[:e.n]...), ms)
-	e.n = copy(e.times[:], times)
-	return true
-}
-
-func (e *sketchEntry) last() int64 {
-	if e.n == 0 {
-		return 0
-	}
-	return e.times[e.n-1]
 }

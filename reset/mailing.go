@@ -35,8 +35,12 @@ func (s *Site) runMail(ctx context.Context, h *heldJob) error {
 	}
 	m := s.newMinting(account, h.Login, h.Counted, time.Now())
 	m.limited = limited
+	first := h.isFirst()
 	if err := s.mint(ctx, h, m, others); err != nil {
 		return err
+	}
+	if first && m.minted {
+		s.svc.shared.logins.note(s.config.ID, h.Login, s.config.PerAccount, m.now)
 	}
 	if m.decoy || !m.minted {
 		s.log.Debug("reset ended without a mail", "reference", h.Reference)
@@ -45,14 +49,16 @@ func (s *Site) runMail(ctx context.Context, h *heldJob) error {
 	return s.mail(ctx, h, m)
 }
 
+// isFirst reports whether this is the first look at a request.
+func (h *heldJob) isFirst() bool { return h.Attempt == 1 && h.Account == "" }
+
 // errTooOften says that a login is asked for too often to be looked up.
 var errTooOften = errors.New("login asked for too often")
 
 // lookup asks the directory, unless this login is asked for too often. The
 // first account is this job's own; the others get jobs of theirs.
 func (s *Site) lookup(ctx context.Context, h *heldJob) (own *Account, others []Account, err error) {
-	first := h.Attempt == 1 && h.Account == ""
-	if first && !s.svc.shared.logins.take(s.config.ID, h.Login, s.config.PerAccount, s.config.LinkTTL, time.Now()) {
+	if h.isFirst() && !s.svc.shared.logins.permits(s.config.ID, h.Login, s.config.PerAccount, s.config.LinkTTL, time.Now()) {
 		return nil, nil, errTooOften
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)

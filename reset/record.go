@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
@@ -61,6 +62,11 @@ type change struct {
 	Password  string `json:"password"`
 	At        int64  `json:"at"`
 	Deadline  int64  `json:"deadline"`
+
+	// Replaced says that this change took the place of an older one, whose
+	// owner was promised that it would take effect: they have to hear if
+	// neither does.
+	Replaced bool `json:"replaced,omitempty"`
 }
 
 // A lease gives one holder the slot for one attempt.
@@ -80,11 +86,20 @@ func (s *Service) loadRecord(tx getter, key []byte, now time.Time) (*record, err
 	if r.Era < s.era {
 		// An older copy of the store was put back: these grants may have been
 		// used since. The change is left to its job, which reports it.
-		r.endGrants()
-		r.Era = s.era
+		r.Epoch++
+		r.Grants, r.Era = nil, s.era
+	}
+	// What a clock that was ahead has written must not outlive its correction.
+	ahead := now.Add(clockSkew).UnixMilli()
+	r.Mints = slices.DeleteFunc(r.Mints, func(at int64) bool { return at > ahead })
+	if r.Day > ahead {
+		r.Day, r.Today = 0, 0
 	}
 	live := r.Grants[:0]
 	for _, g := range r.Grants {
+		if g.Minted > ahead && !r.claims(g) {
+			continue
+		}
 		// A grant whose change was replaced by a newer one is used up.
 		if g.Epoch == r.Epoch && (r.claims(g) || g.Change.isZero() && !g.expired(now.Add(s.skew))) {
 			live = append(live, g)
@@ -160,10 +175,20 @@ func (r *record) drop(i id) {
 	}
 }
 
-// endGrants ends every grant of the account.
-func (r *record) endGrants() {
+// completed is what a change that the app has applied means for the account:
+// every grant ends, and the counts of wrong codes begin anew. Only the grant
+// of another change that waits in the slot stays, since that one is accepted;
+// if the app refuses it, the grant is not given back.
+func (r *record) completed() {
 	r.Epoch++
-	r.Grants = nil
+	var waiting []grant
+	if r.Change != nil {
+		if g := r.grant(r.Change.Grant); g != nil {
+			g.Epoch, g.Refusals = r.Epoch, maxRefusals
+			waiting = []grant{*g}
+		}
+	}
+	r.Grants, r.Tries, r.Consecutive = waiting, 0, 0
 }
 
 // codesOff reports whether guessing has used up what the account may stand.
