@@ -131,7 +131,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.Mails == "" {
 		a.Mails = defaultMails
 	}
-	pace, err := parseRate(a.Mails)
+	pace, err := parsePace(a.Mails)
 	if err != nil {
 		return fmt.Errorf("mails: %w", err)
 	}
@@ -238,7 +238,7 @@ func (a *App) beginLater(ctx context.Context) {
 // logs no value of the panic, which may be anything.
 func (a *App) survive(doing string) {
 	if e := recover(); e != nil {
-		a.log.Error(doing+" panicked", "type", fmt.Sprintf("%T", e), "stack", string(debug.Stack()), "alarm", true)
+		a.log.Error("panic while "+doing, "error", fmt.Sprintf("%T", e), "stack", string(debug.Stack()), "alarm", true)
 	}
 }
 

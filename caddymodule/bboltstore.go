@@ -32,11 +32,11 @@ func (*BboltStore) CaddyModule() caddy.ModuleInfo {
 //	store bbolt [<path>]
 func (b *BboltStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
-	if d.NextArg() {
-		b.Path = d.Val()
-	}
-	if d.NextArg() {
-		return d.Errf("`%s` is one word too many; write `store bbolt /var/lib/caddy/password_reset/reset.db`", d.Val())
+	if d.CountRemainingArgs() > 0 {
+		var err error
+		if b.Path, err = oneValue(d, "store bbolt /var/lib/caddy/password_reset/reset.db"); err != nil {
+			return err
+		}
 	}
 	return options{}.parse(d)
 }

@@ -40,7 +40,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			_, err := sealed.ParseKey(s)
 			return err
 		})},
-		"mails": {usage: "mails 50/1s", parse: rates(&a.Mails, parseRate)},
+		"mails": {usage: "mails 50/1s", parse: rates(&a.Mails, parsePace)},
 		"smtp":  {usage: smtpUsage, parse: smtp(&a.SMTP)},
 	}.parse(d)
 }
@@ -84,22 +84,22 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 		return d.Errf("`password_reset` takes a block and no `%s`", d.Val())
 	}
-	if err := h.options().parse(d); err != nil {
+	known := h.options()
+	if err := known.parse(d); err != nil {
 		return err
 	}
 	for _, need := range []struct {
+		name    string
 		missing bool
-		usage   string
 	}{
-		{h.BaseURL == "", "base_url https://app.example.com"},
-		{h.From == "", `from "Example Support <support@example.com>"`},
-		{h.DirectoryRaw == nil, "directory webhook http://127.0.0.1:3000/hooks/lookup"},
-		{h.TargetRaw == nil, "target webhook http://127.0.0.1:3000/hooks/password-changed"},
-		{len(h.WebhookSecrets) == 0 && h.needsSecret(), "webhook_secret {env.RESET_WEBHOOK_SECRET}"},
+		{"base_url", h.BaseURL == ""},
+		{"from", h.From == ""},
+		{"directory", h.DirectoryRaw == nil},
+		{"target", h.TargetRaw == nil},
+		{"webhook_secret", len(h.WebhookSecrets) == 0 && h.needsSecret()},
 	} {
 		if need.missing {
-			name, _, _ := strings.Cut(need.usage, " ")
-			return at.Errf("`%s` is missing in `password_reset`; write `%s`", name, need.usage)
+			return at.Errf("`%s` is missing in `password_reset`; write `%s`", need.name, known[need.name].usage)
 		}
 	}
 	link := cmp.Or(time.Duration(h.LinkTTL), reset.DefaultLinkTTL)
@@ -155,7 +155,7 @@ func (h *Handler) options() options {
 			h.Limits = new(Limits)
 			return onlyBlock(d, options{
 				"per_account": {usage: "per_account 1/1m 5/1h 10/24h", parse: rates(&h.Limits.PerAccount, parseWindows)},
-				"per_ip":      {usage: "per_ip 20/1h", parse: rates(&h.Limits.PerIP, parsePerIP)},
+				"per_ip":      {usage: "per_ip 20/1h", parse: rates(&h.Limits.PerIP, parseWindow)},
 			})
 		}},
 		"take_over":       {usage: "take_over /users/forgot* /lost-password", many: true, parse: texts(&h.TakeOver, asWeb(func(o *web.Options, s string) { o.TakeOver = []string{s} }))},
@@ -210,7 +210,7 @@ func asWeb(set func(*web.Options, string)) func(string) error {
 	}
 }
 
-func neverOpen(context.Context) (web.Resets, func(), error) {
+func neverOpen(context.Context) (web.Site, func(), error) {
 	return nil, nil, errors.New("not provisioned")
 }
 

@@ -26,14 +26,10 @@ func (*FileDirectory) CaddyModule() caddy.ModuleInfo {
 //
 //	directory file <path>
 func (f *FileDirectory) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	const usage = "directory file /etc/caddy/accounts.csv"
 	d.Next()
-	if !d.NextArg() {
-		return d.Errf("the file is missing; write `%s`", usage)
-	}
-	f.Path = d.Val()
-	if d.NextArg() {
-		return d.Errf("`%s` is one word too many; write `%s`", d.Val(), usage)
+	var err error
+	if f.Path, err = oneValue(d, "directory file /etc/caddy/accounts.csv"); err != nil {
+		return err
 	}
 	return options{}.parse(d)
 }

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/caddy-password-reset/caddy-password-reset/directory"
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 	"github.com/caddy-password-reset/caddy-password-reset/webhookout"
@@ -24,7 +23,7 @@ const (
 // A DirectoryOpener is a guest in password_reset.directories. OpenDirectory is
 // called once while the configuration is loaded, by `caddy validate` too: it
 // may read files but neither write nor dial. A directory that has a method
-// Close() is closed when nothing uses it any more.
+// Close() or Close() error is closed when nothing uses it any more.
 type DirectoryOpener interface {
 	OpenDirectory(Site) (reset.Directory, error)
 }
@@ -83,10 +82,6 @@ type Target struct {
 // closeAdapter closes what has something to close.
 func closeAdapter(adapter any) {
 	switch a := adapter.(type) {
-	case *directory.Webhook:
-		a.Client.Close()
-	case *webhookout.Target:
-		a.Client.Close()
 	case interface{ Close() }:
 		a.Close()
 	case interface{ Close() error }:

@@ -1,7 +1,10 @@
 package caddymodule_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -124,7 +127,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		w.do("GET", "/of-the-app", "")
 		attack(w)
 		w.ask("alice@example.com")
-		until(t, "lookup has failed", func() bool { return strings.Contains(w.log(), "lookup") || strings.Contains(w.log(), "503") })
+		until(t, "lookup has failed", func() bool { return len(w.logged("looking up an account failed")) > 0 })
 		search(t, w, "alice")
 	})
 	t.Run("store damaged", func(t *testing.T) {
@@ -196,16 +199,32 @@ func TestPlaceholdersOfVisitors(t *testing.T) {
 	}
 }
 
-// TestCost holds that hostile bodies and paths are refused at once.
-func TestCost(t *testing.T) {
+// TestSurplusIsNotRead holds that a body that is too long is refused before it
+// has come: whoever sends the rest slowly, or never, holds nothing.
+func TestSurplusIsNotRead(t *testing.T) {
 	w := newWorld(t)
 	w.mustLoad(config{})
-	began := time.Now()
-	w.expect(http.StatusRequestEntityTooLarge, "", "POST", "/password-reset", "login="+strings.Repeat("(", 1<<20))
-	w.expect(http.StatusRequestEntityTooLarge, "", "POST", "/password-reset", `{"login":"`+strings.Repeat("a", 1<<20)+`"}`)
-	w.do("GET", "/password-reset/link/"+strings.Repeat("a", 8<<10), "")
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("it took %s", took)
+	for _, body := range []struct{ kind, text string }{
+		{"application/x-www-form-urlencoded", "login=" + strings.Repeat("(", 64<<10)},
+		{"application/json", `{"login":"` + strings.Repeat("a", 64<<10)},
+	} {
+		conn, err := net.Dial("unix", w.path("w.sock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if err := conn.SetDeadline(time.Now().Add(15 * time.Second)); err != nil { // if it does wait for the rest
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "POST /password-reset HTTP/1.1\r\nHost: app.example.com\r\nContent-Type: %s\r\nContent-Length: 1000000000\r\n\r\n%s", body.kind, body.text)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", body.kind, err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s: got %s", body.kind, resp.Status)
+		}
 	}
 }
 

@@ -44,15 +44,12 @@ func (o options) parse(d *caddyfile.Dispenser) error {
 		}
 		seen[word] = d.Line()
 		previous = word
-		if err := opt.parse(d); err != nil {
-			var usage *usageError
-			if errors.As(err, &usage) {
-				return d.Errf("%s; write `%s`", usage.text, opt.usage)
-			}
-			return err
+		err := opt.parse(d)
+		if err == nil {
+			err = noMore(d)
 		}
-		if d.NextArg() {
-			return d.Errf("`%s` is one word too many; write `%s`", d.Val(), opt.usage)
+		if err != nil {
+			return withUsage(d, err, opt.usage)
 		}
 	}
 	return nil
@@ -65,6 +62,36 @@ func (e *usageError) Error() string { return e.text }
 
 func misused(format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...)}
+}
+
+// withUsage answers a [usageError] with how it is written.
+func withUsage(d *caddyfile.Dispenser, err error, usage string) error {
+	var misuse *usageError
+	if errors.As(err, &misuse) {
+		return d.Errf("%s; write `%s`", misuse.text, usage)
+	}
+	return err
+}
+
+// noMore holds that the line ends here.
+func noMore(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return misused("`%s` is one word too many", d.Val())
+	}
+	return nil
+}
+
+// oneValue reads the one value of a word and ends its line, for a word that
+// may have a block after it or stands alone.
+func oneValue(d *caddyfile.Dispenser, usage string) (string, error) {
+	v, err := value(d)
+	if err == nil {
+		err = noMore(d)
+	}
+	if err != nil {
+		return "", withUsage(d, err, usage)
+	}
+	return v, nil
 }
 
 // value reads the one value that a word takes.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -33,9 +34,14 @@ var (
 // A storeConfig says which store an app wants and how to open it.
 type storeConfig struct {
 	opener StoreOpener
-	keys   [][]byte // configured master keys, newest first; empty: those of the key file
+	keys   [][]byte // configured master keys, newest first; empty: that of the key file
 	digest [sha256.Size]byte
 	log    *slog.Logger
+
+	// fitted is the store that the keys were seen to fit. Those of an older
+	// configuration stop fitting when a newer one replaces them, and requests
+	// of the older one go on, for good if that reload fails.
+	fitted atomic.Pointer[pooledStore]
 }
 
 func newStoreConfig(opener StoreOpener, keys [][]byte, log *slog.Logger) *storeConfig {
@@ -44,7 +50,6 @@ func newStoreConfig(opener StoreOpener, keys [][]byte, log *slog.Logger) *storeC
 
 // A pooledStore is an open store with what all configurations on it share.
 type pooledStore struct {
-	inner  kv.Store // as the guest opened it; sealed reads and writes through it
 	sealed *sealed.Store
 	shared *reset.Shared
 
@@ -116,21 +121,28 @@ func (c *storeConfig) open(ctx context.Context) (d caddy.Destructor, err error) 
 		inner = nil // a guest may return a nil pointer, which is no nil store
 		return nil, err
 	}
-	keys, err := c.masterKeys(ctx, inner)
+	used, err := sealed.HasRecords(ctx, inner)
 	if err != nil {
+		return nil, fmt.Errorf("opening store: %w", err)
+	}
+	o := sealed.Options{Logger: c.log}
+	if o.Keys, err = c.masterKeys(used); err != nil {
 		return nil, err
 	}
-	s, err := openSealed(ctx, inner, keys, c.log)
-	if err != nil {
-		return nil, err
+	if m, ok := inner.(sealed.Marker); ok {
+		o.Marker = m
 	}
-	return &pooledStore{inner: inner, sealed: s, shared: reset.NewShared(), fits: c.digest}, nil
+	s, err := sealed.Open(ctx, inner, o)
+	if err != nil {
+		return nil, fmt.Errorf("unlocking store: %w", err)
+	}
+	return &pooledStore{sealed: s, shared: reset.NewShared(), fits: c.digest}, nil
 }
 
-// masterKeys returns the configured keys or those of the key file, which is
-// created for a new store only: a new key beside old records opens none of
-// them.
-func (c *storeConfig) masterKeys(ctx context.Context, inner kv.Store) ([][]byte, error) {
+// masterKeys returns the configured keys or that of the key file, which is
+// created for a store that was never used only: a new key beside old records
+// opens none of them.
+func (c *storeConfig) masterKeys(used bool) ([][]byte, error) {
 	if len(c.keys) > 0 {
 		return c.keys, nil
 	}
@@ -141,10 +153,6 @@ func (c *storeConfig) masterKeys(ctx context.Context, inner kv.Store) ([][]byte,
 	path := local.KeyFile()
 	key, err := sealed.LoadKeyFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		var used bool
-		if used, err = sealed.HasRecords(ctx, inner); err != nil {
-			return nil, fmt.Errorf("opening store: %w", err)
-		}
 		if used {
 			return nil, fmt.Errorf("the store has records, but its key file %s is missing: put it back, or name the key with `key`", path)
 		}
@@ -162,33 +170,24 @@ func (c *storeConfig) masterKeys(ctx context.Context, inner kv.Store) ([][]byte,
 // that fits, as if it had opened it: a wrong one would be noticed at the next
 // start of Caddy only. A newer key takes over here, as it does at a start.
 func (p *pooledStore) useKeys(ctx context.Context, c *storeConfig) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.fits == c.digest {
+	if c.fitted.Load() == p {
 		return nil
 	}
-	keys, err := c.masterKeys(ctx, p.inner)
-	if err != nil {
-		return err
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fits != c.digest {
+		keys, err := c.masterKeys(true)
+		if err != nil {
+			return err
+		}
+		if err := p.sealed.Rekey(ctx, keys); err != nil {
+			return fmt.Errorf("unlocking store: %w", err)
+		}
+		p.fits = c.digest
 	}
-	if _, err := openSealed(ctx, p.inner, keys, c.log); err != nil {
-		return err
-	}
-	p.fits = c.digest
+	c.fitted.Store(p)
 	return nil
 }
 
 // Destruct implements [caddy.Destructor]: the last reference was given back.
 func (p *pooledStore) Destruct() error { return p.sealed.Close() }
-
-func openSealed(ctx context.Context, inner kv.Store, keys [][]byte, log *slog.Logger) (*sealed.Store, error) {
-	o := sealed.Options{Keys: keys, Logger: log}
-	if m, ok := inner.(sealed.Marker); ok {
-		o.Marker = m
-	}
-	s, err := sealed.Open(ctx, inner, o)
-	if err != nil {
-		return nil, fmt.Errorf("unlocking store: %w", err)
-	}
-	return s, nil
-}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 
@@ -191,5 +192,67 @@ func TestKeysOfASecondConfiguration(t *testing.T) {
 	releaseRotated()
 	if refs, _ := pool.References(c.opener.StoreKey()); refs != 1 {
 		t.Errorf("%d references, want 1", refs)
+	}
+
+	// The configuration that opened the store still serves requests, and goes
+	// on with it if the reload fails after all.
+	_, releaseOlder, err := c.acquire(t.Context())
+	if err != nil {
+		t.Fatalf("the older configuration after the rotation: %v", err)
+	}
+	releaseOlder()
+	// One that is loaded now has to name the newer key.
+	again := newStoreConfig(c.opener, [][]byte{older}, c.log)
+	if _, _, err := again.acquire(t.Context()); err == nil {
+		t.Error("a key that fits no more was taken")
+	}
+}
+
+// A markedStore has a marker, and both survive Close.
+type markedStore struct {
+	*kvtest.MemStore
+	marker *uint64
+}
+
+func (m markedStore) Generation() (uint64, error) { return *m.marker, nil }
+
+func (m markedStore) SetGeneration(n uint64) error {
+	*m.marker = n
+	return nil
+}
+
+// A stop after the keys were replaced has to note the end of the run under the
+// new ones: otherwise an older copy of the store could be put back unnoticed.
+func TestStopAfterRotation(t *testing.T) {
+	var log bytes.Buffer
+	var marker uint64
+	disk := kvtest.Memory()
+	f := &fakeOpener{key: t.Name(), open: func() (kv.Store, error) {
+		disk = disk.Copy()
+		return markedStore{disk, &marker}, nil
+	}}
+	older, newer := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
+	run := func(loads ...[][]byte) {
+		t.Helper()
+		var releases []func()
+		for _, keys := range loads {
+			_, release, err := newStoreConfig(f, keys, slog.New(slog.NewTextHandler(&log, nil))).acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			releases = append(releases, release)
+		}
+		running := marker
+		for _, release := range releases {
+			release()
+		}
+		if marker <= running {
+			t.Errorf("the stop left the marker at %d", marker)
+		}
+	}
+	run([][]byte{older}, [][]byte{newer, older}, [][]byte{newer})
+	run([][]byte{newer})
+	if text := log.String(); strings.Contains(text, "level=WARN") || strings.Contains(text, "level=ERROR") {
+		t.Errorf("the log complains:\n%s", text)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -12,18 +11,33 @@ import (
 )
 
 const (
-	maxEvents  = 1000           // of one rate: an account's record remembers the time of each
-	maxSpan    = 24 * time.Hour // of one rate: and that long
-	maxWindows = 5              // how many rates one limit may have
-
-	// maxPerSecond is what the limit by address can still count: it knows
-	// milliseconds, and opening links is allowed twenty times as often as
-	// asking for them.
-	maxPerSecond = 50
+	maxEvents  = 1000 // of one rate: an account's record remembers the time of each
+	maxWindows = 5    // how many rates one limit may have
 )
 
-// parseWindows reads rates like "1/1m 5/1h". The word "off" gives none.
+// parseWindows reads the rates of a limit, like "1/1m 5/1h". The word "off"
+// gives none.
 func parseWindows(s string) ([]reset.Window, error) {
+	windows, err := parseRates(s)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range windows {
+		if err := w.Check(); err != nil {
+			return nil, err
+		}
+	}
+	return windows, nil
+}
+
+// parseWindow is parseWindows for a limit that has one rate only.
+func parseWindow(s string) ([]reset.Window, error) { return only(parseWindows(s)) }
+
+// parsePace reads how often something may be done. Nobody counts that in
+// milliseconds: it may be faster than a limit.
+func parsePace(s string) ([]reset.Window, error) { return only(parseRates(s)) }
+
+func parseRates(s string) ([]reset.Window, error) {
 	if s == "off" {
 		return nil, nil
 	}
@@ -39,30 +53,17 @@ func parseWindows(s string) ([]reset.Window, error) {
 		if !found || errNumber != nil || errSpan != nil {
 			return nil, fmt.Errorf("%q is not a rate like 5/1h", word)
 		}
-		if n < 1 || n > maxEvents || per <= 0 || per > maxSpan {
-			return nil, fmt.Errorf("%q is out of bounds: 1 to %d in at most 24 hours", word, maxEvents)
+		if n < 1 || n > maxEvents || per <= 0 || per > reset.MaxWindow {
+			return nil, fmt.Errorf("%q is out of bounds: 1 to %d in at most %s", word, maxEvents, short(reset.MaxWindow))
 		}
 		windows[i] = reset.Window{N: n, Per: per}
 	}
 	return windows, nil
 }
 
-// parseRate is parseWindows for a limit that has one rate only.
-func parseRate(s string) ([]reset.Window, error) {
-	windows, err := parseWindows(s)
+func only(windows []reset.Window, err error) ([]reset.Window, error) {
 	if err == nil && len(windows) > 1 {
 		return nil, fmt.Errorf("one rate is taken, not %d", len(windows))
-	}
-	return windows, err
-}
-
-// parsePerIP is parseRate for the limit by address.
-func parsePerIP(s string) ([]reset.Window, error) {
-	windows, err := parseRate(s)
-	for _, w := range windows {
-		if float64(w.N)/w.Per.Seconds() > maxPerSecond {
-			return nil, fmt.Errorf("%q is more than %d a second; write off for no limit", s, maxPerSecond)
-		}
 	}
 	return windows, err
 }

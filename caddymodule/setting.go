@@ -6,20 +6,23 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/caddy-password-reset/caddy-password-reset/letters"
 	"github.com/caddy-password-reset/caddy-password-reset/passwords"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/web"
 )
 
 // expand replaces the placeholders of all settings that hold no secret. The
 // receiver is a copy: what the admin API shows stays as it was written.
 func (h *Handler) expand() error {
-	for name, s := range map[string]*string{"id": &h.ID, "base_url": &h.BaseURL} {
-		if err := expandAll(map[string]*string{name: s}); err != nil {
-			return err
-		}
+	// First, and known even if others are not: errors name the site by them.
+	if err := expandAll(map[string]*string{"id": &h.ID, "base_url": &h.BaseURL}); err != nil {
+		return err
 	}
 	settings := map[string]*string{
 		"path":            &h.Path,
@@ -78,7 +81,7 @@ func (h *Handler) limits(c *reset.SiteConfig) error {
 		c.PerAccount = windows
 	}
 	if l.PerIP != "" {
-		windows, err := parsePerIP(l.PerIP)
+		windows, err := parseWindow(l.PerIP)
 		if err != nil {
 			return fmt.Errorf("per_ip: %w", err)
 		}
@@ -90,7 +93,9 @@ func (h *Handler) limits(c *reset.SiteConfig) error {
 	return nil
 }
 
-// templates opens the operator's folder.
+// templates opens the operator's folder, with the templates of pages and
+// letters. A misspelt name is refused: it would silently change nothing. Other
+// files may lie there, and hidden ones, which editors and mounts leave.
 func (h *Handler) templates() (fs.FS, error) {
 	if h.Templates == "" {
 		return nil, nil
@@ -101,6 +106,20 @@ func (h *Handler) templates() (fs.FS, error) {
 	}
 	if !info.IsDir() {
 		return nil, fmt.Errorf("templates: %s is not a folder", h.Templates)
+	}
+	entries, err := os.ReadDir(h.Templates)
+	if err != nil {
+		return nil, fmt.Errorf("templates: %w", err)
+	}
+	known := append(web.TemplateNames(), letters.TemplateNames()...)
+	for _, e := range entries {
+		switch filepath.Ext(e.Name()) {
+		case ".html", ".txt", ".css", ".js":
+			if !slices.Contains(known, e.Name()) && !strings.HasPrefix(e.Name(), ".") {
+				return nil, fmt.Errorf("templates: %s in %s is neither a page nor a letter; there are: %s",
+					e.Name(), h.Templates, strings.Join(known, ", "))
+			}
+		}
 	}
 	return os.DirFS(h.Templates), nil
 }

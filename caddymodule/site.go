@@ -28,7 +28,7 @@ const smallest = `{
 	}
 }`
 
-var errNoApp = errors.New("the global `password_reset` block is missing; at the top of the Caddyfile write at least\n" + smallest + "\n")
+var errNoApp = errors.New("the global `password_reset` block is missing; at the top of the Caddyfile write at least\n" + smallest)
 
 // A site is what all handlers with one `base_url` share.
 type site struct {
@@ -128,7 +128,7 @@ func (a *App) newSite(ctx caddy.Context, h Handler) (s *site, err error) {
 		CodeTTL:        s.config.CodeTTL,
 		Templates:      templates,
 		Logger:         log,
-		Open: func(ctx context.Context) (web.Resets, func(), error) {
+		Open: func(ctx context.Context) (web.Site, func(), error) {
 			site, release, err := a.open(ctx, id)
 			if err != nil {
 				return nil, nil, err

@@ -15,8 +15,9 @@ type SMTP struct {
 	Address string `json:"address,omitempty"`
 
 	// TLS is starttls, implicit or off. Default: implicit on port 465, off
-	// towards this machine, else starttls; starttls means that nothing is sent
-	// without it. Off is refused towards other machines.
+	// towards this machine if nobody signs in there, else starttls; starttls
+	// means that nothing is sent without it. Off is refused towards other
+	// machines, and with a username.
 	TLS string `json:"tls,omitempty"`
 
 	// Username is who signs in. Default: nobody does.
@@ -54,14 +55,12 @@ type SMTP struct {
 //		connections <n>
 //	}
 func (s *SMTP) unmarshal(d *caddyfile.Dispenser) error {
-	if err := text(&s.Address)(d); err != nil {
+	var err error
+	if s.Address, err = oneValue(d, smtpUsage); err != nil {
 		return err
 	}
 	at := here(d)
-	if d.NextArg() {
-		return misused("`%s` is one word too many", d.Val())
-	}
-	err := options{
+	err = options{
 		"tls":         {usage: "tls starttls|implicit|off", parse: choice(&s.TLS, "starttls", "implicit", "off")},
 		"auth":        {usage: "auth reset@example.com {env.SMTP_PASSWORD}", parse: s.unmarshalAuth},
 		"mechanism":   {usage: "mechanism plain|login|xoauth2|oauthbearer", parse: choice(&s.Mechanism, "plain", "login", "xoauth2", "oauthbearer")},

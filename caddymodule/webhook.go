@@ -31,7 +31,7 @@ type Webhook struct {
 	URL string `json:"url,omitempty"`
 
 	// Timeout bounds one exchange, from connecting to the last byte of the
-	// answer. Default: 5s; at most 30s.
+	// answer. Default: 5s; at most 30s. A lookup ends after 15s in any case.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	// TrustedCA is a file of PEM certificates that are trusted instead of
@@ -55,14 +55,11 @@ func (w *Webhook) options() options {
 // unmarshal reads "webhook URL {...}".
 func (w *Webhook) unmarshal(d *caddyfile.Dispenser, usage string, o options) error {
 	d.Next()
-	if !d.NextArg() {
-		return d.Errf("the URL is missing; write `%s`", usage)
+	var err error
+	if w.URL, err = oneValue(d, usage); err != nil {
+		return err
 	}
-	w.URL = d.Val()
 	at := here(d)
-	if d.NextArg() {
-		return d.Errf("`%s` is one word too many; write `%s`", d.Val(), usage)
-	}
 	if err := o.parse(d); err != nil {
 		return err
 	}
@@ -186,13 +183,11 @@ func (w *WebhookTarget) OpenTarget(s Site) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	hasher, err := passwords.NewHasher(cmp.Or(w.PasswordFormat, "plain"))
-	if err != nil {
-		return Target{}, fmt.Errorf("password_format: %w", err)
-	}
 	t := Target{Target: &webhookout.Target{Client: client}, Timeout: w.timeout()}
-	if hasher != nil {
-		t.Hasher = hasher
+	if w.PasswordFormat != "" && w.PasswordFormat != "plain" {
+		if t.Hasher, err = passwords.NewHasher(w.PasswordFormat); err != nil {
+			return Target{}, fmt.Errorf("password_format: %w, or plain", err)
+		}
 	}
 	if w.PasswordFormat == "bcrypt" {
 		// bcrypt looks at no more: what follows would be no part of the

@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
-	"github.com/caddy-password-reset/caddy-password-reset/webhookout"
 )
 
 // The bounds of an account. What is longer is no account of a person, and
@@ -31,7 +30,7 @@ func checkAccount(a *reset.Account) error {
 	if utf8.RuneCountInString(a.Login) > maxLogin || !isText(a.Login) {
 		return fmt.Errorf("login is empty, longer than %d characters or not text", maxLogin)
 	}
-	a.Name = webhookout.PlainText(a.Name, maxName)
+	a.Name = reset.PlainText(a.Name, maxName)
 	if !isLocale(a.Locale) {
 		a.Locale = ""
 	}

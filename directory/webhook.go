@@ -70,6 +70,9 @@ func (w *Webhook) Lookup(ctx context.Context, login string) ([]reset.Account, er
 	}
 }
 
+// Close closes idle connections.
+func (w *Webhook) Close() { w.Client.Close() }
+
 // misplaced says whether a status means something for a change and nothing
 // for a lookup, or should have been 200.
 func misplaced(status int) bool {

@@ -34,8 +34,7 @@ func BenchmarkUpdate(b *testing.B) {
 				})
 			}
 			b.StopTimer()
-			stats := s.Stats()
-			b.ReportMetric(float64(stats.Updates)/float64(stats.Commits), "updates/commit")
+			b.ReportMetric(float64(s.Updates())/float64(s.Commits()), "updates/commit")
 		})
 	}
 }

@@ -2,6 +2,16 @@ package embeddedstore
 
 import "os"
 
+// Path returns the path that the store was opened with.
+func (s *Store) Path() string { return s.path }
+
+// Updates returns how many closures have run since the store was opened.
+func (s *Store) Updates() uint64 { return s.updates.Load() }
+
+// Commits returns how many transactions have been written and synced since the
+// store was opened.
+func (s *Store) Commits() uint64 { return s.commits.Load() }
+
 // SetBeforeCommit has fn run when all closures of a batch have, before what
 // they wrote is committed. It must be called before the first Update.
 func (s *Store) SetBeforeCommit(fn func()) { s.beforeCommit = fn }

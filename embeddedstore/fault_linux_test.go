@@ -3,6 +3,9 @@ package embeddedstore_test
 import (
 	"errors"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -35,6 +38,45 @@ func breakWrites(t *testing.T, s *embeddedstore.Store) (mend func()) {
 	}
 }
 
+// A file that may be read and not written is refused with the remedy.
+func TestReadOnly(t *testing.T) {
+	path := newPath(t)
+	open(t, path).Close()
+	if err := os.Chmod(path, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Chmod(path, 0o600)
+	err := asNobody(t, path, func() error {
+		_, err := embeddedstore.Open(t.Context(), embeddedstore.Options{Path: path})
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), "must be writable") {
+		t.Errorf("Open = %v; want the remedy", err)
+	}
+}
+
+// asNobody calls fn as a user for whom the file at path is read-only. Root may
+// write everywhere: its thread takes on the rights of nobody, and ends with fn.
+func asNobody(t *testing.T, path string, fn func() error) error {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return fn()
+	}
+	const nobody = 65534
+	for dir := filepath.Dir(path); dir != filepath.Clean(os.TempDir()); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread is of no more use
+		syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0)
+		result <- fn()
+	}()
+	return <-result
+}
+
 // While the disk refuses writes, every result of a batch is unknown, also the
 // one of a closure that refused: it may have decided on what is not durable.
 func TestDiskRefusesWrites(t *testing.T) {
@@ -46,7 +88,7 @@ func TestDiskRefusesWrites(t *testing.T) {
 	}
 	t.Cleanup(func() { s.Close(); check(t, path) })
 	mustPut(t, s, "a", "1")
-	commits := s.Stats().Commits
+	commits := s.Commits()
 
 	mend := breakWrites(t, s)
 	for range 5 {
@@ -68,11 +110,11 @@ func TestDiskRefusesWrites(t *testing.T) {
 	mend()
 	// The first closure after the fault writes nothing, and is committed all
 	// the same.
-	commits2 := s.Stats().Commits
+	commits2 := s.Commits()
 	if err := s.Update(t.Context(), func(tx kv.Tx) error { return errRefused }); err != errRefused {
 		t.Errorf("Update after the fault = %v; want the closure's own error", err)
 	}
-	if got := s.Stats().Commits; got != commits2+1 || got <= commits {
+	if got := s.Commits(); got != commits2+1 || got <= commits {
 		t.Errorf("%d commits, then %d; want one more", commits2, got)
 	}
 	mustPut(t, s, "a", "3")

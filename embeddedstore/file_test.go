@@ -105,22 +105,6 @@ func TestNotAFile(t *testing.T) {
 	}
 }
 
-func TestReadOnly(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Skip("root may write everywhere")
-	}
-	path := newPath(t)
-	open(t, path).Close()
-	if err := os.Chmod(path, 0o400); err != nil {
-		t.Fatal(err)
-	}
-	defer os.Chmod(path, 0o600)
-	_, err := embeddedstore.Open(t.Context(), embeddedstore.Options{Path: path})
-	if err == nil || !strings.Contains(err.Error(), "must be writable") {
-		t.Errorf("Open = %v; want the remedy", err)
-	}
-}
-
 func TestMovedAway(t *testing.T) {
 	path := newPath(t)
 	var log journal

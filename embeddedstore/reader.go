@@ -21,7 +21,7 @@ type reader struct {
 // Get implements kv.Reader.
 func (r *reader) Get(key []byte) (value []byte, err error) {
 	value, err = r.peek(key)
-	return clone(value), err
+	return bytes.Clone(value), err
 }
 
 // Scan implements kv.Reader.
@@ -36,7 +36,7 @@ func (r *reader) Scan(start, end []byte, limit int) (rows []kv.Pair, err error) 
 				return
 			}
 			mustFit(k, v)
-			rows = append(rows, kv.Pair{Key: clone(k), Value: clone(v)})
+			rows = append(rows, kv.Pair{Key: bytes.Clone(k), Value: bytes.Clone(v)})
 		}
 	})
 	if err != nil {
@@ -72,15 +72,6 @@ func mustFit(key, value []byte) {
 	if len(key) > kv.MaxKey || len(value) > kv.MaxValue {
 		panic("row beyond the bounds of a row")
 	}
-}
-
-// clone copies b. nil stays nil, and empty stays empty: bbolt returns an
-// empty slice for an empty value.
-func clone(b []byte) []byte {
-	if b == nil {
-		return nil
-	}
-	return append(make([]byte, 0, len(b)), b...)
 }
 
 var _ kv.Reader = (*reader)(nil)

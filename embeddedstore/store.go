@@ -85,20 +85,12 @@ type Store struct {
 	closing sync.Once
 	closed  chan struct{} // the writer has ended
 
-	updates, commits atomic.Uint64
+	updates, commits atomic.Uint64 // for tests: closures run, transactions synced
 
 	// Only the writer uses these.
 	linger       linger
 	commitErr    error  // of the last commit
 	beforeCommit func() // for tests: runs when all closures of a batch have
-}
-
-// Stats counts what a Store has done since it was opened.
-type Stats struct {
-	Updates   uint64 // closures run
-	Commits   uint64 // transactions written and synced
-	FileBytes int64  // size of the file
-	FreeBytes int64  // of these, in pages free to be used again
 }
 
 // Open opens the store at o.Path, or creates it. Creation is all or nothing,
@@ -197,21 +189,6 @@ func (s *Store) Close() error {
 		return fmt.Errorf("closing store: %w", err)
 	}
 	return nil
-}
-
-// Path returns the path that the store was opened with.
-func (s *Store) Path() string {
-	return s.path
-}
-
-// Stats returns counters. It is cheap.
-func (s *Store) Stats() Stats {
-	stats := Stats{Updates: s.updates.Load(), Commits: s.commits.Load()}
-	if info, err := s.file.Stat(); err == nil {
-		stats.FileBytes = info.Size()
-	}
-	stats.FreeBytes = int64(s.db.Stats().FreeAlloc)
-	return stats
 }
 
 // usable returns why the store must not be used now, if so.

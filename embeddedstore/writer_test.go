@@ -32,7 +32,7 @@ func TestGroupCommit(t *testing.T) {
 	if err := <-first; err != nil {
 		t.Error(err)
 	}
-	if got := s.Stats().Updates; got != n+3 {
+	if got := s.Updates(); got != n+3 {
 		t.Errorf("%d updates have run; want %d", got, n+3)
 	}
 	for _, result := range append(results, refusing, panicking) {
@@ -58,7 +58,7 @@ func TestGroupCommit(t *testing.T) {
 	if err := <-panicking; !errors.Is(err, kv.ErrUnknown) || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("panicking update = %v; want ErrUnknown without the value", err)
 	}
-	if got := s.Stats().Commits; got != 2 {
+	if got := s.Commits(); got != 2 {
 		t.Errorf("%d commits for %d updates; want 2", got, n+3)
 	}
 	for i := range n {
@@ -139,7 +139,7 @@ func TestBatchBounds(t *testing.T) {
 			}
 			waitFor(t, func() bool { return s.Waiting() == test.updates })
 			gate.pass()
-			if got := s.Stats().Updates - 1; got != test.most {
+			if got := s.Updates() - 1; got != test.most {
 				t.Errorf("%d updates in one batch; want %d", got, test.most)
 			}
 			gate.open()
@@ -165,8 +165,8 @@ func TestReadingUpdate(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got := s.Stats(); got.Commits != 1 || got.Updates != 4 {
-		t.Errorf("Stats = %+v; want 4 updates, 1 commit", got)
+	if updates, commits := s.Updates(), s.Commits(); updates != 4 || commits != 1 {
+		t.Errorf("%d updates in %d commits; want 4 in 1", updates, commits)
 	}
 }
 

@@ -9,7 +9,7 @@
 //
 // A message is pure ASCII but for a recipient whose local part is not, its
 // lines end in CRLF and are short, so every relay takes it unchanged and a bare
-// CR or LF can not end it early (CVE-2023-51764).
+// CR or LF cannot end it early (CVE-2023-51764).
 //
 // A Composer keeps no state and is safe for concurrent use. It never returns
 // half a message, and its errors hold no address, link or code. The caller
@@ -66,7 +66,9 @@ type Options struct {
 	// there are no texts for. Default: English.
 	DefaultLocale string
 
-	// Templates holds the operator's own templates, see [Data]. Nil: none.
+	// Templates holds the operator's own templates, see [Data]. Files of other
+	// names than [TemplateNames] are left alone: pages may lie there too. Nil:
+	// none.
 	Templates fs.FS
 }
 
@@ -168,15 +170,15 @@ func (c *Composer) header(l reset.Letter, to string, d Data, subject string) mim
 	var h mimemail.Header
 	// A field that is added later is written earlier.
 	for _, f := range slices.Backward(fields) {
-		h.AddRaw(fold(f[0], f[1]))
+		h.AddRaw(foldLine(f[0], f[1]))
 	}
 	return h
 }
 
-// fold returns a field in lines of at most 76 characters, as RFC 2047 section
+// foldLine returns a field in lines of at most 76 characters, as RFC 2047 section
 // 2 wants where there are encoded words. The library gives up when the first
 // word does not fit beside the name of the field.
-func fold(key, value string) []byte {
+func foldLine(key, value string) []byte {
 	var b []byte
 	line := key + ":"
 	for word := range strings.SplitSeq(value, " ") {

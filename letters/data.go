@@ -94,28 +94,20 @@ func (c *Composer) data(l reset.Letter, to string) Data {
 
 // clean returns what of a text from the directory may be shown, or "".
 func clean(s string) string {
-	var b strings.Builder
-	n := 0
-	for _, r := range s {
-		switch {
-		case unicode.IsSpace(r):
-			r = ' '
-		case r == utf8.RuneError, !unicode.IsPrint(r),
-			unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector):
-			// Controls split lines, bidi marks reorder what follows, the
-			// invisible hides a link from the test below.
-			continue
-		}
-		if n++; n > maxForeign {
-			break
-		}
-		b.WriteRune(r)
-	}
-	s = strings.Join(strings.Fields(b.String()), " ")
+	s = reset.PlainText(strings.Map(visible, s), maxForeign)
 	if linkLike(s) {
 		return ""
 	}
 	return s
+}
+
+// visible drops what nobody sees: it would hide a link from linkLike.
+func visible(r rune) rune {
+	if !unicode.IsSpace(r) && !unicode.IsPrint(r) ||
+		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
+		return -1
+	}
+	return r
 }
 
 // linkLike reports whether a mail reader could make a link of s or of a part

@@ -39,6 +39,17 @@ type subjectData struct {
 	Site, Locale string
 }
 
+// TemplateNames returns the files that an operator can put in the place of
+// built-in letters.
+func TemplateNames() []string {
+	var list []string
+	for _, kind := range kinds {
+		txt, html := names(kind)
+		list = append(list, txt, html)
+	}
+	return list
+}
+
 func (t template) execute(d Data) (text, html string, err error) {
 	var tb, hb limitedBuilder
 	if err := t.text.Execute(&tb, d); err != nil {
@@ -70,13 +81,13 @@ func (t template) ownSubject(d Data) (string, error) {
 // parseTemplates returns a template for each kind of letter: the operator's,
 // where there is one.
 func parseTemplates(own fs.FS) (map[reset.LetterKind]template, error) {
-	have, err := ownFiles(own)
-	if err != nil {
-		return nil, err
-	}
 	templates := make(map[reset.LetterKind]template, len(kinds))
 	for _, kind := range kinds {
-		fsys, dir, isOwn := fs.FS(builtin), "templates", have[string(kind)+".txt"]
+		isOwn, err := hasOwn(own, kind)
+		if err != nil {
+			return nil, err
+		}
+		fsys, dir := fs.FS(builtin), "templates"
 		if isOwn {
 			fsys, dir = own, "."
 		}
@@ -90,36 +101,23 @@ func parseTemplates(own fs.FS) (map[reset.LetterKind]template, error) {
 	return templates, nil
 }
 
-// ownFiles lists the operator's templates. A misspelt name is refused: it
-// would silently change nothing.
-func ownFiles(own fs.FS) (map[string]bool, error) {
+// hasOwn tells whether the operator has a pair of templates for a letter.
+func hasOwn(own fs.FS, kind reset.LetterKind) (bool, error) {
 	if own == nil {
-		return nil, nil
+		return false, nil
 	}
-	entries, err := fs.ReadDir(own, ".")
-	if err != nil {
-		return nil, fmt.Errorf("reading folder: %w", err)
-	}
-	have := make(map[string]bool)
-	for _, e := range entries {
-		if ext := path.Ext(e.Name()); ext == ".txt" || ext == ".html" {
-			have[e.Name()] = true
+	txt, html := names(kind)
+	_, err1 := fs.Stat(own, txt)
+	_, err2 := fs.Stat(own, html)
+	for _, err := range []error{err1, err2} {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
 		}
 	}
-	var names []string
-	for _, kind := range kinds {
-		txt, html := string(kind)+".txt", string(kind)+".html"
-		if have[txt] != have[html] {
-			return nil, fmt.Errorf("%s and %s go together, as they have to say the same: one is missing", txt, html)
-		}
-		names = append(names, txt, html)
+	if (err1 == nil) != (err2 == nil) {
+		return false, fmt.Errorf("%s and %s go together, as they have to say the same: one is missing", txt, html)
 	}
-	for name := range have {
-		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("%s is no letter; there are: %s", name, strings.Join(names, ", "))
-		}
-	}
-	return have, nil
+	return err1 == nil, nil
 }
 
 // parse reads one pair. The file's name is the template's, so that errors
@@ -129,7 +127,7 @@ func parse(fsys fs.FS, dir string, kind reset.LetterKind) (template, error) {
 		b, err := fs.ReadFile(fsys, name)
 		return string(b), err
 	}
-	txt, html := string(kind)+".txt", string(kind)+".html"
+	txt, html := names(kind)
 	textParts, err1 := read(builtin, "templates/parts.txt")
 	htmlParts, err2 := read(builtin, "templates/parts.html")
 	text, err3 := read(fsys, path.Join(dir, txt))
@@ -221,6 +219,11 @@ func sample(kind reset.LetterKind, code string) reset.Letter {
 		LinkTTL:    31 * time.Minute,
 		CodeTTL:    11 * time.Minute,
 	}
+}
+
+// names returns the files of a letter.
+func names(kind reset.LetterKind) (txt, html string) {
+	return string(kind) + ".txt", string(kind) + ".html"
 }
 
 // A limitedBuilder collects what a template writes and refuses to grow past

@@ -1,6 +1,8 @@
 package letters_test
 
 import (
+	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -30,7 +32,7 @@ func folder(files ...string) fstest.MapFS {
 
 func TestOwnTemplates(t *testing.T) {
 	o := options()
-	o.Templates = folder("reset.txt", ownText, "reset.html", ownHTML, "README.md", "notes")
+	o.Templates = folder("reset.txt", ownText, "reset.html", ownHTML, "sent.html", "a page", "README.txt", "notes")
 	l := letter(reset.LetterReset)
 	l.To.Name = "A & B"
 	h, text, markup := parts(t, compose(t, o, l))
@@ -53,7 +55,7 @@ func TestOwnTemplateErrors(t *testing.T) {
 		want  string
 	}{
 		{"half a pair", folder("reset.txt", ownText), "reset.txt and reset.html go together"},
-		{"misspelt", folder("rest.txt", "x"), "rest.txt is no letter; there are: reset.txt"},
+		{"other half of a pair", folder("failed.html", ownHTML), "failed.txt and failed.html go together"},
 		{"syntax", folder("reset.txt", "a\n{{if}}", "reset.html", ownHTML), "reset.txt:2"},
 		{"syntax in HTML", folder("reset.txt", ownText, "reset.html", "\n\n{{.Link"), "reset.html:3"},
 		{"unknown field", folder("reset.txt", ownText+"\n{{.Password}}", "reset.html", ownHTML), "reset.txt:7"},
@@ -78,4 +80,20 @@ func TestOwnTemplateErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestUnreadableFolder holds that templates which cannot be read are not taken
+// for ones that are not there.
+func TestUnreadableFolder(t *testing.T) {
+	o := options()
+	o.Templates = unreadable{}
+	if _, err := letters.New(o); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("error %v", err)
+	}
+}
+
+type unreadable struct{}
+
+func (unreadable) Open(name string) (fs.File, error) {
+	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
 }

@@ -16,9 +16,7 @@ import (
 // password.
 const BcryptMaxBytes = 72
 
-// ErrTooLong is returned by a bcrypt [Hasher] for a password of more than
-// [BcryptMaxBytes]. It is never cut.
-var ErrTooLong = errors.New("password is longer than the 72 bytes that bcrypt takes")
+var errTooLong = errors.New("password is longer than the 72 bytes that bcrypt takes")
 
 // Cost of the hashes, after the OWASP Password Storage Cheat Sheet: bcrypt
 // with a work factor of 10; Argon2id with 19 MiB, 2 passes and 1 lane, the
@@ -35,33 +33,7 @@ const (
 
 // A Hasher turns a password into what an app stores. No more hashes are made
 // at once than there are processors; other callers wait.
-type Hasher interface {
-	// Format is the name of the format: bcrypt or argon2id.
-	Format() string
-	// Hash returns the hash of password under a new salt: for bcrypt in the
-	// modular crypt format ($2a$10$…), for argon2id as a PHC string
-	// ($argon2id$v=19$m=19456,t=2,p=1$…).
-	Hash(password string) (string, error)
-}
-
-// NewHasher returns the hasher for a format: bcrypt or argon2id. For plain it
-// returns nil: the app gets the password as it was typed.
-func NewHasher(format string) (Hasher, error) {
-	var f func(string) (string, error)
-	switch format {
-	case "plain":
-		return nil, nil
-	case "bcrypt":
-		f = hashBcrypt
-	case "argon2id":
-		f = hashArgon2id
-	default:
-		return nil, fmt.Errorf("unknown password format %q; use plain, bcrypt or argon2id", format)
-	}
-	return &hasher{format: format, hash: f, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}, nil
-}
-
-type hasher struct {
+type Hasher struct {
 	format string
 	hash   func(string) (string, error)
 	// slots bounds processor time and, for argon2id, memory: a crowd of
@@ -69,9 +41,28 @@ type hasher struct {
 	slots chan struct{}
 }
 
-func (h *hasher) Format() string { return h.format }
+// NewHasher returns the hasher for a format: bcrypt or argon2id.
+func NewHasher(format string) (*Hasher, error) {
+	var f func(string) (string, error)
+	switch format {
+	case "bcrypt":
+		f = hashBcrypt
+	case "argon2id":
+		f = hashArgon2id
+	default:
+		return nil, fmt.Errorf("unknown hash format %q; use bcrypt or argon2id", format)
+	}
+	return &Hasher{format: format, hash: f, slots: make(chan struct{}, runtime.GOMAXPROCS(0))}, nil
+}
 
-func (h *hasher) Hash(password string) (string, error) {
+// Format is the name of the format: bcrypt or argon2id.
+func (h *Hasher) Format() string { return h.format }
+
+// Hash returns the hash of password under a new salt: for bcrypt in the
+// modular crypt format ($2a$10$…), for argon2id as a PHC string
+// ($argon2id$v=19$m=19456,t=2,p=1$…). bcrypt refuses a password of more than
+// [BcryptMaxBytes]: it is never cut.
+func (h *Hasher) Hash(password string) (string, error) {
 	h.slots <- struct{}{}
 	defer func() { <-h.slots }()
 	return h.hash(password)
@@ -79,7 +70,7 @@ func (h *hasher) Hash(password string) (string, error) {
 
 func hashBcrypt(password string) (string, error) {
 	if len(password) > BcryptMaxBytes {
-		return "", ErrTooLong
+		return "", errTooLong
 	}
 	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcryptCost)
 	if err != nil {

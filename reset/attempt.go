@@ -52,7 +52,7 @@ func (s *Site) leaseChange(ctx context.Context, h heldJob) (*flying, error) {
 	notice := s.newNotice(LetterFailed, Account{}, h.Reference, time.UnixMilli(h.Created))
 	var fl *flying
 	var ended bool
-	var lost string // why the change can not be applied any more
+	var lost string // why the change cannot be applied any more
 	err = s.persist(ctx, func(tx kv.Tx) error {
 		fl, ended, lost = nil, false, ""
 		if err := h.holds(tx); err != nil {

@@ -43,7 +43,8 @@ func (s *Site) runMail(ctx context.Context, h *heldJob) error {
 		s.svc.shared.logins.note(s.config.ID, h.Login, s.config.PerAccount, m.now)
 	}
 	if m.decoy || !m.minted {
-		s.log.Debug("reset ended without a mail", "reference", h.Reference)
+		// For the help desk, who are asked where the mail is.
+		s.log.Info("reset ended without a mail", "reference", h.Reference, "reason", m.reason())
 		return s.finish(ctx, h, nil)
 	}
 	return s.mail(ctx, h, m)
@@ -203,7 +204,7 @@ func (s *Site) logDelivery(h *heldJob, d Delivery) {
 		}
 	case Misconfigured:
 		s.queue(h.kind).rest(restAfterRefusal)
-		s.svc.alarm(s.config.ID, "mail can not be sent until a setting is mended; it stays queued", d.Err, "reference", h.Reference)
+		s.svc.alarm(s.config.ID, "mail cannot be sent until a setting is mended; it stays queued", d.Err, "reference", h.Reference)
 	default:
 		s.log.Warn("mail not handed over yet", attrs...)
 	}

@@ -111,6 +111,18 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 	return m.writeLogins(tx, key)
 }
 
+// reason says why no mail is sent.
+func (m *minting) reason() string {
+	switch {
+	case m.limited:
+		return "this login was asked for too often"
+	case m.decoy:
+		return "no account that can get mail"
+	default:
+		return "the account has had its mails for now"
+	}
+}
+
 // putGrantRow writes the pointer to a grant and its place in the expiry index.
 func putGrantRow(tx kv.Tx, grant id, record []byte, until time.Time) error {
 	key := grantKey(grant)

@@ -12,7 +12,7 @@ import (
 // What the methods of [Site] return when they do not do what was asked. None
 // of them depends on whether an account exists.
 var (
-	// ErrLogin says that what was typed can not be a login: empty, longer than
+	// ErrLogin says that what was typed cannot be a login: empty, longer than
 	// 254 characters, not UTF-8, or with control characters.
 	ErrLogin = errors.New("not a login")
 

@@ -186,9 +186,14 @@ func (s *Service) clockIsSane(now time.Time) bool {
 
 // alarm tells the operator of something that only they can mend. The same
 // alarm of one site is logged once a minute, so that a flood of failures does
-// not hide everything else.
+// not hide everything else; with another cause it is another alarm, so that
+// silence after a setting was mended means that it is mended.
 func (s *Service) alarm(site, message string, err error, attrs ...any) {
-	if !s.shared.alarms.due(site+"\x00"+message, time.Now()) {
+	what := site + "\x00" + message
+	if err != nil {
+		what += "\x00" + err.Error()
+	}
+	if !s.shared.alarms.due(what, time.Now()) {
 		return
 	}
 	if site != "" {

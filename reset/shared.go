@@ -64,6 +64,9 @@ func (c *alarmClock) due(what string, now time.Time) bool {
 	if last, seen := c.last[what]; seen && now.Sub(last) < time.Minute && !now.Before(last) {
 		return false
 	}
+	if len(c.last) >= maxAlarms {
+		clear(c.last) // a bound for the memory: some alarms come again too soon
+	}
 	c.last[what] = now
 	return true
 }
@@ -122,4 +125,7 @@ func (w *leaseWatch) forget(name string) {
 	delete(w.seen, name)
 }
 
-const maxSightings = 10_000
+const (
+	maxSightings = 10_000
+	maxAlarms    = 1_000
+)

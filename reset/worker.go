@@ -146,7 +146,7 @@ func (s *Site) mailBudget(ctx context.Context) error {
 	return s.svc.mails.Wait(ctx)
 }
 
-// setAside removes a row that can not be read, so that it holds up no other.
+// setAside removes a row that cannot be read, so that it holds up no other.
 func (s *Site) setAside(ctx context.Context, row kv.Pair) {
 	s.svc.alarm(s.config.ID, "a job could not be read and was removed from the queue", errDamaged)
 	err := s.svc.store.Update(ctx, func(tx kv.Tx) error {

@@ -8,13 +8,13 @@ import (
 )
 
 // ask shows the form for the login.
-func (x *exchange) ask(Resets, fields) {
+func (x *exchange) ask(Site, fields) {
 	x.page(http.StatusOK, "ask.html", Page{})
 }
 
 // request notes a login. From here to the answer nothing may depend on whether
 // it has an account.
-func (x *exchange) request(site Resets, f fields) {
+func (x *exchange) request(site Site, f fields) {
 	in, ok := f.all("login")
 	if !ok {
 		x.fail(faultRequest)
@@ -38,14 +38,14 @@ func (x *exchange) request(site Resets, f fields) {
 }
 
 // mailSent says what happens next and takes the code.
-func (x *exchange) mailSent(site Resets, _ fields) {
+func (x *exchange) mailSent(site Site, _ fields) {
 	n := x.cookie.get(x.r, site.Key(cookiePurpose))
 	x.page(http.StatusOK, "sent.html", Page{Login: n.login, Reference: n.reference})
 }
 
 // enterCode exchanges a code for a token. The token goes into the page that
 // answers, not into a redirect: its address would be logged.
-func (x *exchange) enterCode(site Resets, f fields) {
+func (x *exchange) enterCode(site Site, f fields) {
 	in, ok := f.all("login", "code")
 	if !ok {
 		x.fail(faultRequest)
@@ -68,7 +68,7 @@ func (x *exchange) enterCode(site Resets, f fields) {
 }
 
 // code asks the domain about a code. What cannot be a login has no code either.
-func (x *exchange) code(site Resets, login, code string) (token string, err error) {
+func (x *exchange) code(site Site, login, code string) (token string, err error) {
 	token, err = site.Code(x.r.Context(), reset.CodeEntry{Login: login, Code: code, ClientIP: x.ip})
 	if errors.Is(err, reset.ErrLogin) {
 		err = reset.ErrCode
@@ -78,7 +78,7 @@ func (x *exchange) code(site Resets, login, code string) (token string, err erro
 
 // toForm sends a request for one of the app's own reset paths to our form,
 // without a look at its body.
-func (x *exchange) toForm(Resets, fields) {
+func (x *exchange) toForm(Site, fields) {
 	status := http.StatusSeeOther
 	if x.r.Method == http.MethodGet || x.r.Method == http.MethodHead {
 		status = http.StatusFound
@@ -87,11 +87,11 @@ func (x *exchange) toForm(Resets, fields) {
 }
 
 // toChange answers the well-known address for changing passwords (W3C).
-func (x *exchange) toChange(Resets, fields) {
+func (x *exchange) toChange(Site, fields) {
 	x.redirect(http.StatusFound, x.wellKnown)
 }
 
 // policy tells programs the rules for a new password.
-func (x *exchange) policy(site Resets, _ fields) {
+func (x *exchange) policy(site Site, _ fields) {
 	x.data(http.StatusOK, "application/json", site.Rules())
 }

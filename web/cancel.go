@@ -3,7 +3,7 @@ package web
 import "net/http"
 
 // askCancel asks before it ends a grant: mail scanners follow this link too.
-func (x *exchange) askCancel(site Resets, _ fields) {
+func (x *exchange) askCancel(site Site, _ fields) {
 	if x.route.token == "" {
 		x.fail(faultLink)
 		return
@@ -19,7 +19,7 @@ func (x *exchange) askCancel(site Resets, _ fields) {
 }
 
 // cancel ends the grant.
-func (x *exchange) cancel(site Resets, _ fields) {
+func (x *exchange) cancel(site Site, _ fields) {
 	if x.route.token == "" {
 		x.fail(faultLink)
 		return

@@ -3,19 +3,13 @@ package web
 import (
 	"errors"
 	"net/http"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
-// maxDetail bounds the app's own words, in code points.
-const maxDetail = 500
-
 // follow shows the form for the new password to the holder of a link. Mail
 // scanners and prefetching browsers come here too: nothing changes.
-func (x *exchange) follow(site Resets, _ fields) {
+func (x *exchange) follow(site Site, _ fields) {
 	if x.route.token == "" {
 		x.fail(faultLink)
 		return
@@ -25,7 +19,7 @@ func (x *exchange) follow(site Resets, _ fields) {
 
 // choose shows the form for the new password. Errors are those of the last
 // try. The address is replaced by scrub where scripts run.
-func (x *exchange) choose(site Resets, status int, token, scrub string, problems ...string) {
+func (x *exchange) choose(site Site, status int, token, scrub string, problems ...string) {
 	grant, err := site.Look(x.r.Context(), token, x.ip)
 	switch {
 	case err != nil:
@@ -47,7 +41,7 @@ func (x *exchange) choose(site Resets, status int, token, scrub string, problems
 
 // change takes a new password. A dead token is reported before anything that
 // is wrong with the passwords.
-func (x *exchange) change(site Resets, f fields) {
+func (x *exchange) change(site Site, f fields) {
 	token, password, ok := x.newPassword(site, f)
 	if !ok {
 		return
@@ -71,7 +65,7 @@ func (x *exchange) change(site Resets, f fields) {
 	case reset.StatusPending:
 		x.accepted(http.StatusAccepted, result.Status, "/pending")
 	case reset.StatusRefused:
-		detail := plain(result.Detail)
+		detail := reset.PlainText(result.Detail, reset.MaxDetail)
 		if x.json {
 			x.refuse(faultRefused, detail, nil)
 			return
@@ -88,7 +82,7 @@ func (x *exchange) change(site Resets, f fields) {
 }
 
 // newPassword reads token and password, or answers and returns false.
-func (x *exchange) newPassword(site Resets, f fields) (token, password string, ok bool) {
+func (x *exchange) newPassword(site Site, f fields) (token, password string, ok bool) {
 	if !x.json {
 		in, ok := f.all("token", "password", "password_repeat")
 		if !ok {
@@ -130,24 +124,6 @@ func (x *exchange) accepted(status int, outcome reset.Status, page string) {
 	x.redirect(http.StatusSeeOther, x.prefix+page)
 }
 
-func (x *exchange) done(Resets, fields) { x.page(http.StatusOK, "done.html", Page{}) }
+func (x *exchange) done(Site, fields) { x.page(http.StatusOK, "done.html", Page{}) }
 
-func (x *exchange) pending(Resets, fields) { x.page(http.StatusOK, "pending.html", Page{}) }
-
-// plain makes the app's words fit for a page: foreign text, cut, without
-// controls and without marks that turn the direction of what follows.
-func plain(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
-			return -1
-		}
-		return r
-	}, s)
-	if runes := []rune(s); len(runes) > maxDetail {
-		s = string(runes[:maxDetail])
-	}
-	return strings.TrimSpace(s)
-}
+func (x *exchange) pending(Site, fields) { x.page(http.StatusOK, "pending.html", Page{}) }

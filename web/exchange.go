@@ -30,7 +30,7 @@ type exchange struct {
 }
 
 // An action answers one method of one route.
-type action func(x *exchange, site Resets, f fields)
+type action func(x *exchange, site Site, f fields)
 
 // actions are the routes that have pages or data. Those marked apart do not
 // need the domain and answer while it is not available.
@@ -59,6 +59,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, route Route,
 	x.json = isJSON(r.Header) || acceptsJSON(r.Header) || route.kind == kindPolicy
 	defer x.rescue()
 	x.header()
+	guard(w, r)
 	if route.kind == kindTakeOver {
 		x.withSite((*exchange).toForm, nil)
 		return
@@ -115,7 +116,7 @@ func (x *exchange) dispatch() {
 func (x *exchange) withSite(do action, f fields) {
 	site, release, err := x.open(x.r.Context())
 	if err != nil {
-		x.unavailable("opening password reset", err)
+		x.unavailable("password reset does not open; answering 503", err)
 		return
 	}
 	defer release()
@@ -163,7 +164,7 @@ func (x *exchange) refuse(f fault, detail string, reasons []passwords.Reason) {
 func (x *exchange) failWith(err error) {
 	f, retry, known := faultOf(err)
 	if !known {
-		x.unavailable("answering a request", err)
+		x.unavailable("request not answered as asked; answering 503", err)
 		return
 	}
 	if retry > 0 {
@@ -174,9 +175,9 @@ func (x *exchange) failWith(err error) {
 
 // unavailable answers 503 for a fault of ours and logs it, unless the visitor
 // has simply gone.
-func (x *exchange) unavailable(doing string, err error) {
+func (x *exchange) unavailable(message string, err error) {
 	if x.r.Context().Err() == nil && x.faults.due() {
-		x.log.Error(doing, "error", err)
+		x.log.Error(message, "error", err)
 	}
 	x.retryAfter(retryUnavailable)
 	x.fail(faultUnavailable)
@@ -205,7 +206,7 @@ func (x *exchange) page(status int, name string, p Page) {
 	}
 	h := x.w.Header()
 	h.Set("Content-Security-Policy", policy)
-	h.Set("Content-Language", p.Lang)
+	h.Set("Content-Language", p.Locale)
 	x.send(status, "text/html; charset=utf-8", b.Bytes())
 }
 
@@ -235,20 +236,25 @@ func (x *exchange) send(status int, media string, body []byte) {
 	}
 }
 
-// rescue turns a panic into a plain answer. The value of the panic may hold
-// what a person typed; its type and the stack do not.
+// rescue turns a panic into a fixed answer, for a person one in plain text: the
+// fault may be in a page. The value of the panic may hold what a person typed;
+// its type and the stack do not.
 func (x *exchange) rescue() {
 	v := recover()
 	if v == nil {
 		return
 	}
-	x.log.Error("recovering from a panic", "type", fmt.Sprintf("%T", v), "stack", string(debug.Stack()))
+	x.log.Error("panic while answering a request", "error", fmt.Sprintf("%T", v), "stack", string(debug.Stack()), "alarm", true)
 	if x.sent {
 		return
 	}
 	x.header()
-	// Nothing here can fail: the fault may be in a page or a text.
-	x.send(http.StatusInternalServerError, "text/plain; charset=utf-8", []byte("The request could not be answered.\n"))
+	if x.json {
+		x.fail(faultInternal)
+		return
+	}
+	known := faults[faultInternal]
+	x.send(known.status, "text/plain; charset=utf-8", []byte(known.detail+"\n"))
 }
 
 // acceptsJSON tells a program that asks for JSON and would not know what to do

@@ -51,7 +51,7 @@ func TestRoutesAndMethods(t *testing.T) {
 				site := &fakeSite{}
 				o := options(site)
 				opened, released := 0, 0
-				o.Open = func(context.Context) (web.Resets, func(), error) {
+				o.Open = func(context.Context) (web.Site, func(), error) {
 					opened++
 					return site, func() { released++ }, nil
 				}
@@ -240,7 +240,7 @@ func TestOpenFails(t *testing.T) {
 		var log bytes.Buffer
 		o := options(nil)
 		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
-		o.Open = func(context.Context) (web.Resets, func(), error) { return nil, nil, errors.New("no store") }
+		o.Open = func(context.Context) (web.Site, func(), error) { return nil, nil, errors.New("no store") }
 		h := newHandler(t, o)
 		for _, path := range []string{"/password-reset", "/forgot-password", "/password-reset/sent", "/password-reset/link/" + liveToken} {
 			w := get(t, h, path)
@@ -270,22 +270,32 @@ func TestOpenFails(t *testing.T) {
 }
 
 func TestPanic(t *testing.T) {
-	var log bytes.Buffer
-	site := &fakeSite{panics: true}
-	released := false
-	o := options(site)
-	o.Logger = slog.New(slog.NewTextHandler(&log, nil))
-	o.Open = func(context.Context) (web.Resets, func(), error) { return site, func() { released = true }, nil }
-	w := get(t, newHandler(t, o), "/password-reset/link/"+liveToken)
-	if w.Code != 500 {
-		t.Errorf("status %d", w.Code)
-	}
-	checkHeaders(t, w)
-	if !released {
-		t.Error("the domain was not released")
-	}
-	if log.Len() == 0 || strings.Contains(log.String(), liveToken) || strings.Contains(w.Body.String(), liveToken) {
-		t.Errorf("log or answer are wrong:\n%s\n%s", log.String(), w.Body)
+	for accept, want := range map[string]string{
+		"text/html": "text/plain; charset=utf-8",
+		json:        "application/problem+json; charset=utf-8",
+	} {
+		var log bytes.Buffer
+		site := &fakeSite{panics: true}
+		released := false
+		o := options(site)
+		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		o.Open = func(context.Context) (web.Site, func(), error) { return site, func() { released = true }, nil }
+		r := httptest.NewRequest(http.MethodGet, "https://app.test/password-reset/link/"+liveToken, nil)
+		r.Header.Set("Accept", accept)
+		w := visit(t, newHandler(t, o), r)
+		if got := w.Header().Get("Content-Type"); w.Code != 500 || got != want || w.Body.Len() == 0 {
+			t.Errorf("%s: %d %s: %s", accept, w.Code, got, w.Body)
+		}
+		checkHeaders(t, w)
+		if !released {
+			t.Error("the domain was not released")
+		}
+		if !strings.Contains(log.String(), `msg="panic while answering a request" error=string`) || !strings.Contains(log.String(), "alarm=true") {
+			t.Errorf("log:\n%s", log.String())
+		}
+		if strings.Contains(log.String(), liveToken) || strings.Contains(w.Body.String(), liveToken) {
+			t.Errorf("log or answer have a token:\n%s\n%s", log.String(), w.Body)
+		}
 	}
 }
 
@@ -299,6 +309,13 @@ func TestGoneVisitorIsNotLogged(t *testing.T) {
 	visit(t, newHandler(t, o), httptest.NewRequestWithContext(ctx, "GET", "https://app.test/password-reset/link/"+liveToken, nil))
 	if log.Len() > 0 {
 		t.Error(log.String())
+	}
+}
+
+func TestWaitIsShown(t *testing.T) {
+	h := newHandler(t, options(&fakeSite{err: &reset.LimitError{RetryAfter: 2 * time.Minute}}))
+	if page := post(t, h, "/password-reset", form, "login=alice").Body.String(); !strings.Contains(page, "Try again in 2 minutes.") {
+		t.Errorf("the page does not say when to try again:\n%s", page)
 	}
 }
 

@@ -37,22 +37,43 @@ func read(w http.ResponseWriter, r *http.Request) (fields, fault) {
 	if r.ContentLength > maxBody {
 		return nil, faultTooLarge
 	}
-	// Not every ResponseWriter has deadlines; those of Caddy do.
-	deadline := http.NewResponseController(w)
-	_ = deadline.SetReadDeadline(time.Now().Add(bodyTime))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	_ = deadline.SetReadDeadline(time.Time{})
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return nil, faultTooLarge
 		}
 		return nil, faultRequest
 	}
+	unguard(w, r)
 	f, ok := decode(body)
 	if !ok {
 		return nil, faultRequest
 	}
 	return f, ""
+}
+
+// guard bounds the time that a body may take, on routes that read none as
+// well: net/http reads what is left of it before it answers, and a client that
+// sends nothing more would hold the answer, and what was taken for it, for
+// ever. Without a body that was read the connection cannot go on, anyway.
+func guard(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 {
+		return
+	}
+	// Not every ResponseWriter has deadlines; those of Caddy do.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime))
+	if r.ProtoMajor == 1 {
+		w.Header().Set("Connection", "close")
+	}
+}
+
+// unguard is called when the whole body was read.
+func unguard(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 {
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	w.Header().Del("Connection")
 }
 
 // decoderFor returns the decoder that the Content-Type asks for, or nil. JSON

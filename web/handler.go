@@ -48,10 +48,8 @@ import (
 )
 
 const (
-	defaultPath    = "/password-reset"
-	defaultLocale  = "en"
-	defaultLinkTTL = 30 * time.Minute
-	defaultCodeTTL = 10 * time.Minute
+	defaultPath   = "/password-reset"
+	defaultLocale = "en"
 )
 
 // A Handler answers the requests of one site. It is safe for concurrent use.
@@ -71,15 +69,15 @@ type Handler struct {
 	cookie  cookieJar
 	pages   *pages
 	foreign *http.CrossOriginProtection
-	open    func(ctx context.Context) (Resets, func(), error)
+	open    func(ctx context.Context) (Site, func(), error)
 	log     *slog.Logger
 	faults  occasional
 }
 
-// Resets is what a request needs of the domain; *reset.Site implements it.
+// Site is what a request needs of the domain; *reset.Site implements it.
 // Errors are those of package reset; any other counts as
 // [reset.ErrUnavailable].
-type Resets interface {
+type Site interface {
 	// Request notes that somebody forgot a password. Neither the answer nor
 	// the time it takes depends on whether an account exists.
 	Request(ctx context.Context, r reset.Request) (reference string, err error)
@@ -144,7 +142,8 @@ type Options struct {
 	ChangePassword string
 
 	// LinkTTL and CodeTTL are the lives of link and code as people are told.
-	// Defaults: 30 min and 10 min.
+	// Defaults: [reset.DefaultLinkTTL], and [reset.DefaultCodeTTL] but no more
+	// than LinkTTL.
 	LinkTTL, CodeTTL time.Duration
 
 	// Templates replaces built-in pages by files of the same name: layout.html,
@@ -152,7 +151,9 @@ type Options struct {
 	// cancelled.html, link.html (any dead link), error.html, style.css,
 	// script.js. They are html/template files executed with a [Page] and
 	// tried out by New. Images may come from the site itself or stand in
-	// data: URLs; nothing else may be loaded. Nil: only built-in pages.
+	// data: URLs; nothing else may be loaded. Files of other names than
+	// [TemplateNames] are left alone: letters may lie there too. Nil: only
+	// built-in pages.
 	Templates fs.FS
 
 	// Logger gets faults, never anything from a request. Default: none.
@@ -160,7 +161,7 @@ type Options struct {
 
 	// Open gives the domain for one request; release is called at its end.
 	// Required. An error makes the answer 503 and is logged.
-	Open func(ctx context.Context) (r Resets, release func(), err error)
+	Open func(ctx context.Context) (site Site, release func(), err error)
 }
 
 // New checks the options and parses all pages. Its errors say which option is
@@ -181,13 +182,13 @@ func New(o Options) (*Handler, error) {
 		origin:  base.Scheme + "://" + base.Host,
 		prefix:  strings.TrimSuffix(base.Path, "/") + path,
 		name:    cmp.Or(o.Name, base.Hostname()),
-		linkTTL: cmp.Or(o.LinkTTL, defaultLinkTTL),
-		codeTTL: cmp.Or(o.CodeTTL, defaultCodeTTL),
+		linkTTL: cmp.Or(o.LinkTTL, reset.DefaultLinkTTL),
 		cookie:  newCookieJar(base.Scheme == "https"),
 		foreign: http.NewCrossOriginProtection(),
 		open:    o.Open,
 		log:     o.Logger,
 	}
+	h.codeTTL = cmp.Or(o.CodeTTL, min(reset.DefaultCodeTTL, h.linkTTL))
 	h.routes = fold([]byte(h.prefix))
 	if h.log == nil {
 		h.log = slog.New(slog.DiscardHandler)

@@ -59,7 +59,7 @@ func TestNewRefuses(t *testing.T) {
 			o.Templates = fstest.MapFS{"new.html": {Data: []byte(`{{define "title"}}t{{end}}{{define "content"}}{{.Password}}{{end}}`)}}
 		}, "new.html"},
 		{"template with an unknown text", func(o *web.Options) {
-			o.Templates = fstest.MapFS{"done.html": {Data: []byte(`{{define "title"}}t{{end}}{{define "content"}}{{.T "page.none"}}{{end}}`)}}
+			o.Templates = fstest.MapFS{"done.html": {Data: []byte(`{{define "title"}}t{{end}}{{define "content"}}{{.Text "page.none"}}{{end}}`)}}
 		}, "done.html"},
 		{"style that ends", func(o *web.Options) {
 			o.Templates = fstest.MapFS{"style.css": {Data: []byte(`</style><script>`)}}
@@ -121,12 +121,18 @@ func TestLinks(t *testing.T) {
 }
 
 func TestLivesAreShown(t *testing.T) {
-	o := options(&fakeSite{})
-	o.LinkTTL, o.CodeTTL = 45*time.Minute, 7*time.Minute
-	page := get(t, newHandler(t, o), "/password-reset/sent").Body.String()
-	for _, want := range []string{"45 minutes", "7 minutes"} {
-		if !strings.Contains(page, want) {
-			t.Errorf("no %q on the page", want)
+	for _, tt := range []struct {
+		link, code time.Duration
+		want       string
+	}{
+		{0, 0, "works for 30 minutes, the code for 10 minutes."},
+		{45 * time.Minute, 7 * time.Minute, "works for 45 minutes, the code for 7 minutes."},
+		{5 * time.Minute, 0, "works for 5 minutes, the code for 5 minutes."},
+	} {
+		o := options(&fakeSite{})
+		o.LinkTTL, o.CodeTTL = tt.link, tt.code
+		if page := get(t, newHandler(t, o), "/password-reset/sent").Body.String(); !strings.Contains(page, tt.want) {
+			t.Errorf("no %q on the page:\n%s", tt.want, page)
 		}
 	}
 }

@@ -59,6 +59,7 @@ func TestOpenAPI(t *testing.T) {
 		{"post", "/cancel/{token}", "/cancel/" + cancelToken, &fakeSite{}, `{}`, 200},
 		{"post", "/cancel/{token}", "/cancel/x", &fakeSite{}, `{}`, 410},
 		{"get", "/policy", "/policy", &fakeSite{}, "", 200},
+		{"get", "/policy", "/policy", &fakeSite{panics: true}, "", 500},
 		{"get", "/policy", "/policy", nil, "", 503},
 	}
 	for path, target := range map[string]string{"/": "", "/code": "/code", "/new": "/new", "/cancel/{token}": "/cancel/" + cancelToken} {
@@ -70,6 +71,7 @@ func TestOpenAPI(t *testing.T) {
 			call{"post", path, target, &fakeSite{}, strings.Repeat(" ", 17<<10), 413},
 			call{"post", path, target, &fakeSite{}, "other type", 415},
 			call{"post", path, target, &fakeSite{err: &reset.LimitError{RetryAfter: time.Minute}}, whole, 429},
+			call{"post", path, target, &fakeSite{panics: true}, whole, 500},
 			call{"post", path, target, &fakeSite{err: reset.ErrUnavailable}, whole, 503},
 		)
 	}
@@ -86,7 +88,7 @@ func TestOpenAPI(t *testing.T) {
 		}
 		o := options(c.site)
 		if c.site == nil {
-			o.Open = func(context.Context) (web.Resets, func(), error) { return nil, nil, errors.New("no store") }
+			o.Open = func(context.Context) (web.Site, func(), error) { return nil, nil, errors.New("no store") }
 		}
 		w := visit(t, newHandler(t, o), r)
 		name := fmt.Sprintf("%s %s %d", c.method, c.path, c.want)

@@ -29,14 +29,14 @@ var pageNames = []string{
 // are empty.
 type Page struct {
 	Site     string // name of the site
-	Lang     string // BCP 47 tag of the page's language
+	Locale   string // BCP 47 tag of the page's language, for <html lang>
 	Dir      string // "ltr" or "rtl"
 	Path     string // where our routes live: forms go to {{.Path}}/code and so on
 	LoginURL string
 
-	LinkLife string // "30 minutes"
-	CodeLife string
-	Wait     string // "2 minutes", when trying again makes sense
+	LinkTTL string // life of a link, "30 minutes"
+	CodeTTL string // life of a code
+	Wait    string // "2 minutes", when trying again makes sense
 
 	Login       string // as typed; new.html: the account's, for password managers
 	Reference   string // of the request, to name it to a help desk
@@ -53,10 +53,11 @@ type Page struct {
 	words *locales.Catalog
 }
 
-// T returns the text of a key in the page's language; kv are names and values
-// of its placeholders by turns.
-func (p *Page) T(key string, kv ...any) string {
-	return p.words.Text(key, append(kv, "site", p.Site)...)
+// Text returns a text of the catalogue in the language of the page. The
+// placeholders {site}, {link_ttl}, {code_ttl} and {wait} are filled from the
+// fields of those names; kv are names and values of any others by turns.
+func (p *Page) Text(key string, kv ...any) string {
+	return p.words.Text(key, append(kv, "site", p.Site, "link_ttl", p.LinkTTL, "code_ttl", p.CodeTTL, "wait", p.Wait)...)
 }
 
 // PasswordRules describes the rules for password managers in the syntax of
@@ -69,6 +70,12 @@ func (p *Page) PasswordRules() string {
 // what is pasted without a word: twice the limit in code points never cuts a
 // password that is allowed.
 func (p *Page) MaxLength() int { return 2 * p.Rules.MaxLength }
+
+// TemplateNames returns the files that an operator can put in the place of
+// built-in ones.
+func TemplateNames() []string {
+	return append([]string{"layout.html", "style.css", "script.js"}, pageNames...)
+}
 
 // pages are the parsed templates and the policies that allow what they embed.
 type pages struct {
@@ -120,9 +127,9 @@ func parsePages(overrides fs.FS) (*pages, error) {
 // complete fills in what all pages have.
 func (h *Handler) complete(p *Page, words *locales.Catalog) {
 	p.words = words
-	p.Site, p.Lang, p.Dir = h.name, words.Tag(), words.Dir()
+	p.Site, p.Locale, p.Dir = h.name, words.Tag(), words.Dir()
 	p.Path, p.LoginURL = h.prefix, h.loginURL
-	p.LinkLife, p.CodeLife = words.Duration(h.linkTTL), words.Duration(h.codeTTL)
+	p.LinkTTL, p.CodeTTL = words.Duration(h.linkTTL), words.Duration(h.codeTTL)
 	p.Style = h.pages.style
 }
 

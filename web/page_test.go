@@ -276,6 +276,8 @@ func TestOperatorTemplates(t *testing.T) {
 	o.Name = `<Ex & "ample">`
 	o.Templates = fstest.MapFS{
 		"done.html": {Data: []byte(`{{define "title"}}Bye{{end}}{{define "content"}}<h1>Bye {{.Site}}</h1>{{end}}`)},
+		"sent.html": {Data: []byte(`{{define "title"}}Sent{{end}}{{define "content"}}{{.Locale}} {{.LinkTTL}} {{.CodeTTL}} {{.Text "page.again"}}{{end}}`)},
+		"reset.txt": {Data: []byte(`a letter`)},
 		"style.css": {Data: []byte("body {\r\n color: red }")},
 	}
 	h := newHandler(t, o)
@@ -289,6 +291,9 @@ func TestOperatorTemplates(t *testing.T) {
 	checkHeaders(t, w)
 	if strings.Contains(w.Body.String(), "\r") {
 		t.Error("the browser would hash other line ends than we do")
+	}
+	if w = get(t, h, "/password-reset/sent"); !strings.Contains(w.Body.String(), "en 30 minutes 10 minutes Ask for a new mail") {
+		t.Errorf("the operator's page lacks what it shows:\n%s", w.Body)
 	}
 	if w = get(t, h, "/password-reset/pending"); !strings.Contains(w.Body.String(), "takes effect shortly") {
 		t.Error("pages that are not replaced are missing")

@@ -1,5 +1,10 @@
 package web
 
+import (
+	"bytes"
+	"strings"
+)
+
 // maxSegments bounds the work on a path that has more than one reading.
 const maxSegments = 32
 
@@ -10,7 +15,9 @@ const maxSegments = 32
 // Twisted says that the path had a "..", a parameter or a character that
 // servers read differently, so that other readings have to be looked at too.
 // Odd says that no reading is the right one: a backslash, a control, an escape
-// that survived decoding, or ".." above the root.
+// that survived decoding, what begins a query or a fragment, a letter that only
+// Unicode folds to ASCII, a dot or space at the end of a segment, or ".." above
+// the root.
 func clean(dst []byte, path string) (out []byte, twisted, odd bool) {
 	for i := 0; i < len(path); {
 		if path[i] == '/' {
@@ -25,14 +32,20 @@ func clean(dst []byte, path string) (out []byte, twisted, odd bool) {
 			switch {
 			case c == ';':
 				parameter, twisted = true, true
-			case c == '\\' || c < ' ' || c == 0x7f:
+			case c == '\\' || c < ' ' || c == 0x7f || c == '?' || c == '#':
 				odd = true
 			case c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2]):
 				odd = true
 			}
-			if !parameter {
-				dst = append(dst, lower(c))
+			if parameter {
+				continue
 			}
+			if ascii, size := alike(path[i:]); size > 0 {
+				dst, odd = append(dst, ascii), true
+				i += size - 1
+				continue
+			}
+			dst = append(dst, lower(c))
 		}
 		switch string(dst[start+1:]) {
 		case "", ".":
@@ -41,6 +54,11 @@ func clean(dst []byte, path string) (out []byte, twisted, odd bool) {
 			twisted = true
 			odd = odd || start == 0
 			dst = dst[:lastSlash(dst[:start])]
+		default:
+			// Some file systems, and what is built on them, drop these.
+			if end := bytes.TrimRight(dst, ". "); len(end) > start+1 && len(end) < len(dst) {
+				dst, odd = end, true
+			}
 		}
 	}
 	return dst, twisted, odd
@@ -143,7 +161,7 @@ func decode(b []byte) []byte {
 				c = 0
 			}
 		}
-		if c == '\\' || c < ' ' || c == 0x7f {
+		if c == '\\' || c < ' ' || c == 0x7f || c == '?' || c == '#' {
 			c = 0
 		}
 		b[out] = c
@@ -159,6 +177,19 @@ func fold(b []byte) []byte {
 		b[i] = lower(c)
 	}
 	return b
+}
+
+// alike tells the two letters beyond ASCII that Unicode folds to one within, as
+// routes that are compared without regard to case do: the long s and the Kelvin
+// sign.
+func alike(s string) (ascii byte, size int) {
+	switch {
+	case strings.HasPrefix(s, "\u017f"):
+		return 's', len("\u017f")
+	case strings.HasPrefix(s, "\u212a"):
+		return 'k', len("\u212a")
+	}
+	return 0, 0
 }
 
 func lower(c byte) byte {

@@ -31,7 +31,10 @@ func TestClean(t *testing.T) {
 		{"/a%2fb", "/a%2fb", false, true},
 		{"/100%", "/100%", false, false},
 		{"/%zz", "/%zz", false, false},
-		{"/\u212a", "/\u212a", false, false},
+		{"/\u212a\u017f", "/ks", false, true},
+		{"/a./b ", "/a/b", false, true},
+		{"/a?b", "/a?b", false, true},
+		{"/a#b", "/a#b", false, true},
 		{"/É", "/É", false, false},
 		{"*", "/*", false, false},
 	} {

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -52,6 +53,9 @@ const (
 // be read in several ways, one of them ours, is ours too, and will be refused.
 // A request that is not ours is not touched, and nothing is allocated for it.
 func (h *Handler) Route(r *http.Request) (Route, bool) {
+	if isCrooked(r.URL) {
+		return Route{kind: kindRefused, Sensitive: true}, true
+	}
 	var space [256]byte
 	path, twisted, odd := clean(space[:0], r.URL.Path)
 	odd = odd || hasEncodedSlash(r.URL.RawPath)
@@ -80,6 +84,14 @@ func (h *Handler) Route(r *http.Request) (Route, bool) {
 		}
 	}
 	return Route{}, false
+}
+
+// isCrooked tells a request target without a leading slash, as in "GET
+// x:%2fforgot HTTP/1.1". It is none that RFC 9112 section 3.2 knows, matches no
+// path here or in Caddy, and is passed on as something that servers behind us
+// put a slash before.
+func isCrooked(u *url.URL) bool {
+	return u.Opaque != "" || u.Path != "" && u.Path[0] != '/' && u.Path != "*"
 }
 
 // covers tells whether a clean path is under our own or taken over.

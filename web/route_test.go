@@ -82,6 +82,13 @@ func TestRoute(t *testing.T) {
 		{"/../forgot-password", 404, ""},
 		{`/x%5c..%5cforgot-password`, 404, ""},
 		{"/forgot%252Dpassword", 404, ""},
+		{"/forgot-password.", 404, ""},
+		{"/forgot-password%20", 404, ""},
+		{"/forgot-password%23", 404, ""},
+		{"/forgot-password%3fx", 404, ""},
+		{"/forgot-pa%C5%BF%C5%BFword", 404, ""},
+		{"/why%3f", passed, ""},
+		{"/v1./x", passed, ""},
 
 		{"/.well-known/change-password", 302, form},
 		{"/.well-known/change-password/", 302, form},
@@ -90,6 +97,32 @@ func TestRoute(t *testing.T) {
 		status, location := routed(t, h, tt.path)
 		if status != tt.status || location != tt.location {
 			t.Errorf("%s: %d %q, want %d %q", tt.path, status, location, tt.status, tt.location)
+		}
+	}
+}
+
+// A request target without a leading slash matches nothing in Caddy, and a
+// server behind it may put the slash there: it is refused on every site of ours,
+// which keeps hooks closed as well.
+func TestRouteRefusesTargetsWithoutASlash(t *testing.T) {
+	h := newHandler(t, options(&fakeSite{}))
+	for _, target := range []string{"x:forgot-password", "x:%2fforgot-password", "http:password-reset", "x:%2fhooks/lookup"} {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		route, ours := h.Route(&http.Request{URL: u})
+		if !ours || !route.Sensitive {
+			t.Errorf("%s passes, and the proxy sends GET %s", target, u.RequestURI())
+		}
+	}
+	for _, target := range []string{"*", "http://app.test", "http://app.test/app"} {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ours := h.Route(&http.Request{URL: u}); ours {
+			t.Errorf("%s is refused", target)
 		}
 	}
 }

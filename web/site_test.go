@@ -127,6 +127,9 @@ func (s *fakeSite) Cancel(_ context.Context, token string, ip netip.Addr) error 
 }
 
 func (s *fakeSite) Rules() passwords.Rules {
+	if s.panics {
+		panic("a panic that quotes " + liveToken)
+	}
 	return passwords.Rules{MinLength: 15, MaxLength: 128, MaxBytes: 512}
 }
 
@@ -134,4 +137,4 @@ func (s *fakeSite) Key(purpose string) [32]byte {
 	return [32]byte([]byte((purpose + keyPurposes)[:32]))
 }
 
-var _ web.Resets = (*fakeSite)(nil)
+var _ web.Site = (*fakeSite)(nil)

@@ -19,13 +19,13 @@ const (
 var visitorIP = netip.MustParseAddr("192.0.2.7")
 
 // options are those of a site at https://app.test.
-func options(site web.Resets) web.Options {
+func options(site web.Site) web.Options {
 	return web.Options{
 		BaseURL:  "https://app.test",
 		LoginURL: "/login",
 		Name:     "Example",
 		TakeOver: []string{"/forgot*"},
-		Open: func(context.Context) (web.Resets, func(), error) {
+		Open: func(context.Context) (web.Site, func(), error) {
 			return site, func() {}, nil
 		},
 	}

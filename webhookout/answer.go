@@ -13,6 +13,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
 const (
@@ -160,11 +162,11 @@ func cause(err error) error {
 	case errors.As(err, &refused):
 		return refused
 	case errors.As(err, &certificate):
-		return &fault{text: PlainText("checking certificate: "+certificate.Err.Error(), maxErrorText), alarm: true}
+		return &fault{text: reset.PlainText("checking certificate: "+certificate.Err.Error(), maxErrorText), alarm: true}
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return &fault{text: "the app does not speak TLS at this port", alarm: true}
 	case errors.As(err, &op):
-		return &fault{text: PlainText(op.Error(), maxErrorText), err: op.Err}
+		return &fault{text: reset.PlainText(op.Error(), maxErrorText), err: op.Err}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return &fault{text: "connection closed without an answer"}
 	default:

@@ -11,9 +11,6 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
-// maxDetail is how much of the app's reason for a refusal is shown.
-const maxDetail = 500
-
 // A Target hands changes to the app as messages of the type
 // password.changed, with the id of the change as webhook-id:
 //
@@ -60,6 +57,9 @@ func (t *Target) Apply(ctx context.Context, c reset.Change) reset.Attempt {
 	}
 }
 
+// Close closes idle connections.
+func (t *Target) Close() { t.Client.Close() }
+
 // detail reads the app's reason. One that is missing or malformed leaves a
 // refusal without a reason: the status has said it.
 func detail(body []byte) string {
@@ -71,7 +71,7 @@ func detail(body []byte) string {
 	if json.Unmarshal(fields["detail"], &text) != nil {
 		return ""
 	}
-	return PlainText(text, maxDetail)
+	return reset.PlainText(text, reset.MaxDetail)
 }
 
 // passwordChanged is the body of the message. The order of the fields is part

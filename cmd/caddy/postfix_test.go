@@ -113,11 +113,11 @@ func TestPostfixRefusesTheLogin(t *testing.T) {
 	for _, login := range []string{"alice", "bob"} {
 		newVisitor(t, w.Site).ask(login)
 	}
-	const alarm = `"msg":"mail can not be sent until a setting is mended; it stays queued"`
+	const alarm = `"msg":"mail cannot be sent until a setting is mended; it stays queued"`
 	w.until("an alarm in the log", func() bool {
 		for line := range strings.Lines(w.log.String()) {
 			if strings.Contains(line, alarm) && strings.Contains(line, `"level":"error"`) &&
-				strings.Contains(line, `"cause":"smtp: AUTH: answer 535 5.7.8"`) && strings.Contains(line, `"alarm":true`) {
+				strings.Contains(line, `"error":"smtp: AUTH: answer 535 5.7.8"`) && strings.Contains(line, `"alarm":true`) {
 				return true
 			}
 		}

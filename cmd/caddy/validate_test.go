@@ -81,20 +81,24 @@ func TestMissingSecretIsNamed(t *testing.T) {
 		want string // the end of the error
 	}{
 		{
-			"no webhook secret", []string{mail},
+			"no webhook secret",
+			[]string{mail},
 			"site app.example.com: webhook_secret: evaluated placeholder {env.RESET_WEBHOOK_SECRET} is empty: set it in the environment that Caddy runs in",
 		},
 		{
-			"empty webhook secret", []string{mail, "RESET_WEBHOOK_SECRET="},
+			"empty webhook secret",
+			[]string{mail, "RESET_WEBHOOK_SECRET="},
 			"site app.example.com: webhook_secret: evaluated placeholder {env.RESET_WEBHOOK_SECRET} is empty: set it in the environment that Caddy runs in",
 		},
 		{
-			"webhook secret that is none", []string{mail, "RESET_WEBHOOK_SECRET=hunter2"},
+			"webhook secret that is none",
+			[]string{mail, "RESET_WEBHOOK_SECRET=hunter2"},
 			"site app.example.com: webhook_secret number 1: parsing webhook secret: not standard base64 with padding; " +
 				"make one with: echo whsec_$(openssl rand -base64 32)",
 		},
 		{
-			"no password of the mail server", []string{"RESET_WEBHOOK_SECRET=" + goodSecret},
+			"no password of the mail server",
+			[]string{"RESET_WEBHOOK_SECRET=" + goodSecret},
 			"provision password_reset: smtp: secret: evaluated placeholder {env.RESET_SMTP_PASSWORD} is empty: set it in the environment that Caddy runs in",
 		},
 	}

@@ -33,6 +33,9 @@ function secrets(): array
         }
         $keys[] = $key;
     }
+    if (!$keys) {
+        throw new RuntimeException('RESET_WEBHOOK_SECRET is not set (for PHP-FPM: env[RESET_WEBHOOK_SECRET] in the pool)');
+    }
     return $keys;
 }
 

@@ -15,10 +15,11 @@ func TestIndexer(t *testing.T) {
 		}
 		seen[index] = parts
 	}
-	if (kvtest.Indexer{}).Index("login", "a") != (kvtest.Indexer{}).Index("login", "a") {
+	one := kvtest.Indexer{}.Index("login", "a")
+	if again := (kvtest.Indexer{}).Index("login", "a"); again != one {
 		t.Error("the same parts have two indexes")
 	}
-	if (kvtest.Indexer{}).Index("login", "a") == (kvtest.Indexer{}).Index("email", "a") {
+	if other := (kvtest.Indexer{}).Index("email", "a"); other == one {
 		t.Error("two labels have the same index")
 	}
 }

@@ -22,7 +22,7 @@ var errNoSentinel = errors.New("no sentinel")
 // Open opens the store inside inner, or begins one if inner holds nothing at
 // all. It raises the generation of the store and then that of the Marker; if
 // the Marker was ahead, it begins a new era and logs one ERROR line with the
-// attribute alarm="store restored".
+// attribute alarm=true.
 //
 // The error wraps [ErrKey] or [ErrSentinel] if the store must not be used with
 // these keys. inner stays the caller's to close if Open fails.
@@ -39,15 +39,9 @@ func open(ctx context.Context, inner kv.Store, o Options) (*Store, error) {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	if len(o.Keys) == 0 {
-		return nil, errors.New("no key")
-	}
-	for _, key := range o.Keys {
-		k, err := newMasterKey(key)
-		if err != nil {
-			return nil, err
-		}
-		s.keys = append(s.keys, k)
+	var err error
+	if s.keys, err = newMasterKeys(o.Keys); err != nil {
+		return nil, err
 	}
 
 	raised, wasKey, err := s.raise(ctx)
@@ -60,9 +54,7 @@ func open(ctx context.Context, inner kv.Store, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if wasKey > 0 {
-		s.log.Info("store is bound to the newest key now; older keys can go")
-	}
+	s.reportKey(wasKey)
 	if s.marker != nil {
 		if err := s.marker.SetGeneration(raised.generation); err != nil {
 			return nil, err
@@ -71,6 +63,56 @@ func open(ctx context.Context, inner kv.Store, o Options) (*Store, error) {
 	s.secrets = raised
 	s.aead, err = chacha20poly1305.NewX(raised.dataKey[:])
 	return s, err
+}
+
+// Rekey gives the open store other master keys, newest first, as Open would
+// have: one of them must fit, and the store is then bound to the newest alone.
+//
+// The error wraps [ErrKey] or [ErrSentinel] if Open would have refused these
+// keys. After an error the store goes on with those it has.
+func (s *Store) Rekey(ctx context.Context, keys [][]byte) error {
+	fresh, err := newMasterKeys(keys)
+	if err == nil {
+		err = s.rekey(ctx, fresh)
+	}
+	if err != nil {
+		return fmt.Errorf("replacing keys: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) rekey(ctx context.Context, keys []masterKey) error {
+	s.keyring.Lock()
+	defer s.keyring.Unlock()
+	wasKey := 0
+	err := s.settle(ctx, func(t kv.Tx) error {
+		data, err := t.Get(sentinelKey)
+		if err != nil {
+			return err
+		}
+		if data == nil {
+			return fmt.Errorf("%w: it is gone; restore the store from a backup", ErrSentinel)
+		}
+		now, i, err := openSentinel(data, keys)
+		if err != nil || i == 0 {
+			return err
+		}
+		wasKey = i
+		return t.Put(sentinelKey, now.seal(keys[0]))
+	})
+	if err != nil {
+		return err
+	}
+	s.keys = keys
+	s.reportKey(wasKey)
+	return nil
+}
+
+// reportKey says when a key other than the newest has opened the store.
+func (s *Store) reportKey(key int) {
+	if key > 0 {
+		s.log.Info("store is bound to the newest key now; older keys can go")
+	}
 }
 
 // begin stores a new sentinel in a store that holds nothing.
@@ -99,7 +141,8 @@ func (s *Store) begin(ctx context.Context) error {
 }
 
 // raise stores the sentinel in its next generation, under the newest key, and
-// returns it with the number of the key that opened it.
+// returns it with the number of the key that opened it. The caller holds
+// s.keyring, or nobody else has s yet.
 func (s *Store) raise(ctx context.Context) (raised sentinel, key int, err error) {
 	var marker uint64
 	if s.marker != nil {
@@ -130,7 +173,7 @@ func (s *Store) raise(ctx context.Context) (raised sentinel, key int, err error)
 	})
 	if err == nil && wasRestored {
 		s.log.Error("an older copy of the store was put back: all links and codes in it are void and pending changes are dropped",
-			"alarm", "store restored", "era", raised.era)
+			"alarm", true, "era", raised.era)
 	}
 	return raised, key, err
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 	"github.com/caddy-password-reset/caddy-password-reset/kv/kvtest"
 	"github.com/caddy-password-reset/caddy-password-reset/kv/sealed"
@@ -67,6 +69,85 @@ func TestRotation(t *testing.T) {
 		if s.Index("login", "alice") != index || len(list(t, s, 10)) != 1 || s.Era() != first.Era() {
 			t.Errorf("%s: index, records or era are not the same any more", step.name)
 		}
+	}
+}
+
+// What Rekey writes is read by the next Open, and what Close writes after it
+// by the new keys: those of before may be gone.
+func TestRekey(t *testing.T) {
+	inner := kvtest.Memory()
+	m := &marker{}
+	var log journal
+	s := open(t, inner, sealed.Options{Marker: m, Logger: log.logger()})
+	mustPut(t, s, "a", "1")
+	index, era := s.Index("login", "alice"), s.Era()
+
+	steps := []struct {
+		name string
+		keys [][]byte
+		want error
+		logs int
+	}{
+		{"another key", [][]byte{key2}, sealed.ErrKey, 0},
+		{"the same key", [][]byte{key1}, nil, 0},
+		{"a new one before the old one", [][]byte{key2, key1}, nil, 1},
+		{"the old one has gone", [][]byte{key2}, nil, 1},
+		{"the old one fits no more", [][]byte{key1}, sealed.ErrKey, 1},
+		{"a third", [][]byte{key3, key1, key2}, nil, 2},
+		{"refused after that", [][]byte{key1, key2}, sealed.ErrKey, 2},
+	}
+	for _, step := range steps {
+		if err := s.Rekey(t.Context(), step.keys); !errors.Is(err, step.want) {
+			t.Errorf("%s: Rekey = %v; want %v", step.name, err, step.want)
+		}
+		if got := log.count("newest key"); got != step.logs {
+			t.Errorf("%s: %d lines about the newest key; want %d", step.name, got, step.logs)
+		}
+		if diff := cmp.Diff([]string{"a=1"}, list(t, s, 10)); diff != "" {
+			t.Errorf("%s: records (-want +got):\n%s", step.name, diff)
+		}
+	}
+	for _, keys := range [][][]byte{nil, {key3, key1[:31]}} {
+		if err := s.Rekey(t.Context(), keys); err == nil {
+			t.Errorf("Rekey with %d keys: want an error", len(keys))
+		}
+	}
+
+	before := m.generation
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if m.generation <= before || log.count("level=WARN")+log.count("level=ERROR") != 0 {
+		t.Errorf("after Close: generation %d, was %d, and the log:\n%s", m.generation, before, log.buf.String())
+	}
+	again := open(t, inner.Copy(), sealed.Options{Keys: [][]byte{key3}})
+	if again.Index("login", "alice") != index || again.Era() != era {
+		t.Error("index or era are not the same any more")
+	}
+}
+
+// Replacing the keys goes on until the outcome of its own update is known.
+func TestRekeyHostile(t *testing.T) {
+	for seed := range uint64(50) {
+		inner := kvtest.Memory()
+		open(t, inner, sealed.Options{})
+		s := open(t, kvtest.Faults{Seed: seed, Done: 3, Lost: 3, Phantom: -1}.Wrap(inner), sealed.Options{})
+		if err := s.Rekey(t.Context(), [][]byte{key2, key1}); err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		open(t, inner, sealed.Options{Keys: [][]byte{key2}})
+	}
+}
+
+func TestRekeyWithoutSentinel(t *testing.T) {
+	inner := kvtest.Memory()
+	s := open(t, inner, sealed.Options{})
+	err := inner.Update(t.Context(), func(tx kv.Tx) error { return tx.Delete([]byte(sentinelKey)) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Rekey(t.Context(), [][]byte{key1}); !errors.Is(err, sealed.ErrSentinel) {
+		t.Errorf("Rekey = %v; want ErrSentinel", err)
 	}
 }
 
@@ -180,7 +261,7 @@ func (h *history) run(t *testing.T, crash bool) (era uint64, alarms int) {
 		}
 	}
 	h.inner, h.marker = h.inner.Copy(), m.generation
-	return era, log.count(`alarm="store restored"`)
+	return era, log.count("alarm=true")
 }
 
 func TestEra(t *testing.T) {

@@ -14,11 +14,12 @@ import (
 )
 
 var (
-	// ErrKey is wrapped by the error of Open if none of the keys fits.
+	// ErrKey is wrapped by the error of Open and Rekey if none of the keys
+	// fits.
 	ErrKey = errors.New("key does not fit the store")
 
-	// ErrSentinel is wrapped by the error of Open if the store has records but
-	// no sentinel, or one that is damaged.
+	// ErrSentinel is wrapped by the error of Open and Rekey if the store has
+	// records but no sentinel, or one that is damaged.
 	ErrSentinel = errors.New("sentinel of the store is missing or damaged")
 )
 
@@ -79,6 +80,20 @@ func (s sentinel) next(marker uint64) (next sentinel, restored bool) {
 type masterKey struct {
 	id   [keyIDSize]byte
 	wrap cipher.AEAD
+}
+
+func newMasterKeys(keys [][]byte) ([]masterKey, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("no key")
+	}
+	derived := make([]masterKey, len(keys))
+	for i, key := range keys {
+		var err error
+		if derived[i], err = newMasterKey(key); err != nil {
+			return nil, err
+		}
+	}
+	return derived, nil
 }
 
 func newMasterKey(key []byte) (masterKey, error) {

@@ -75,7 +75,7 @@ type Options struct {
 	Marker Marker
 
 	// Logger hears of damaged records and of a restored store, with the
-	// attribute alarm. Default: nobody.
+	// attribute alarm=true. Default: nobody.
 	Logger *slog.Logger
 }
 
@@ -83,7 +83,6 @@ type Options struct {
 // may be called from several goroutines at once.
 type Store struct {
 	inner  kv.Store
-	keys   []masterKey
 	marker Marker
 	log    *slog.Logger
 
@@ -91,6 +90,9 @@ type Store struct {
 	aead    cipher.AEAD
 
 	closing sync.Once
+
+	keyring sync.Mutex // held while the sentinel is written
+	keys    []masterKey
 
 	mu       sync.Mutex
 	reported map[[sha256.Size]byte]bool
@@ -122,7 +124,10 @@ func (s *Store) Close() error {
 		if s.marker != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 			defer cancel()
-			if raised, _, err := s.raise(ctx); err != nil {
+			s.keyring.Lock()
+			raised, _, err := s.raise(ctx)
+			s.keyring.Unlock()
+			if err != nil {
 				s.log.Warn("end of the run not noted in the store", "error", err)
 			} else if err := s.marker.SetGeneration(raised.generation); err != nil {
 				s.log.Warn("end of the run not noted beside the store", "error", err)
@@ -207,7 +212,7 @@ func (s *Store) report(key []byte) {
 		return
 	}
 	s.reported[id] = true
-	s.log.Error("record set aside: it is damaged or was moved", "alarm", "record damaged", "record", hex.EncodeToString(id[:8]))
+	s.log.Error("record set aside: it is damaged or was moved", "alarm", true, "record", hex.EncodeToString(id[:8]))
 }
 
 // A reader opens what it reads.

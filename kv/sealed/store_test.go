@@ -117,7 +117,7 @@ func TestDamaged(t *testing.T) {
 					t.Errorf("Scan (-want +got):\n%s", diff)
 				}
 			}
-			if got := log.count(`alarm="record damaged"`); got != 1 {
+			if got := log.count("alarm=true"); got != 1 {
 				t.Errorf("%d alarms; want 1", got)
 			}
 			mustPut(t, s, "a", "new") // the way out

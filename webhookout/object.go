@@ -5,42 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"strings"
-	"unicode"
 	"unicode/utf8"
 )
-
-// PlainText makes foreign text fit to be shown or logged: one line of valid
-// UTF-8 without control characters and without those that turn the direction
-// of the text around it, cut to a number of characters. The caller still
-// escapes it for the place that it goes to.
-func PlainText(s string, limit int) string {
-	var b strings.Builder
-	space, n := false, 0
-	for _, r := range s {
-		switch {
-		case unicode.IsSpace(r):
-			space = n > 0
-			continue
-		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r), r == utf8.RuneError:
-			continue
-		}
-		need := 1
-		if space {
-			need = 2
-		}
-		if n+need > limit {
-			break
-		}
-		if space {
-			b.WriteByte(' ')
-			space = false
-		}
-		n += need
-		b.WriteRune(r)
-	}
-	return b.String()
-}
 
 // Object reads one JSON object into its fields, under their exact names.
 // encoding/json by itself would fold the case of names, take the last of two

@@ -1,0 +1,75 @@
+package caddymodule_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-password-reset/caddy-password-reset/letters"
+	"github.com/caddy-password-reset/caddy-password-reset/web"
+)
+
+// TestTemplates holds that one folder replaces pages and letters, which see the
+// same names.
+func TestTemplates(t *testing.T) {
+	const common = `own: {{.Site}} {{.Locale}} {{.LinkTTL}} {{.CodeTTL}} {{.Text "page.again"}}` + "\n"
+	const letter = common + `{{.When}} {{.Reference}}{{.Code}}
+{{.Link}}
+{{.CancelLink}}
+`
+	w := newWorld(t)
+	w.overTCP()
+	folder := w.path("templates")
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write("sent.html", `{{define "title"}}{{end}}{{define "content"}}`+common+`{{end}}`)
+	write("reset.txt", letter)
+	write("reset.html", letter)
+	write("README.md", "not a template")
+	write("sent.html~", "left by an editor")
+	write("._sent.html", "left by a file system")
+	own := config{options: "name Example\ntemplates " + folder}
+	w.mustLoad(own)
+
+	const want = "own: Example en 30 minutes 10 minutes Ask for a new mail"
+	w.expect(200, want, "GET", "/password-reset/sent", "")
+	w.expect(200, "Enter what you sign in with", "GET", "/password-reset", "")
+	w.ask("alice")
+	if m := w.mail("alice@example.com", 1); !strings.Contains(m.Text, want) || !strings.Contains(m.HTML, want) {
+		t.Errorf("the mail is not the operator's: %+v", m)
+	}
+
+	for _, name := range []string{"snet.html", "rest.txt", "styles.css", "scripts.js"} {
+		write(name, "misspelt")
+		err := load(w.caddyfile(own))
+		if err == nil {
+			t.Fatalf("%s: it was loaded", name)
+		}
+		for _, part := range []string{"site app.example.com: templates: " + name, "sent.html", "reset.txt", "style.css"} {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: no %q in: %v", name, part, err)
+			}
+		}
+		if err := os.Remove(filepath.Join(folder, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestTemplateNames holds that no file could be taken for a page and a letter.
+func TestTemplateNames(t *testing.T) {
+	for _, name := range letters.TemplateNames() {
+		if slices.Contains(web.TemplateNames(), name) {
+			t.Errorf("%s is both", name)
+		}
+	}
+}
