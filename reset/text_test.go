@@ -15,6 +15,10 @@ func TestPlainText(t *testing.T) {
 		{"controls", "a\x00b\x1b[2Jc\u0085d", "ab[2Jc d"},
 		{"direction", "abc\u202edef\u2066ghi\u200f", "abcdefghi"},
 		{"not UTF-8", "a\xff\xfeb", "ab"},
+		{"runs of space", "  a \t\n  b  ", "a b"},
+		{"joiners of scripts stay", "می\u200cخواهم", "می\u200cخواهم"},
+		{"no space at the cut", strings.Repeat("a", 499) + " b", strings.Repeat("a", 499)},
+		{"just fits", strings.Repeat("a", 498) + " b", strings.Repeat("a", 498) + " b"},
 		{"long", strings.Repeat("é", 600), strings.Repeat("é", 500)},
 		{"markup is left to who shows it", "<b>&amp;", "<b>&amp;"},
 	} {
