@@ -114,6 +114,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	var keys [][]byte
 	for i, k := range a.Keys {
+		warnInClear(a.log, "key", k)
 		key, err := expandSecret("key", k)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -44,6 +45,15 @@ func expandSecret(name, s string) (string, error) {
 		}
 	}
 	return "", fmt.Errorf("%s: %w", name, errBraces)
+}
+
+// warnInClear tells the operator of a secret that everybody reads who sees the
+// configuration. {$NAME} is one as well: it is replaced before we see it.
+func warnInClear(log *slog.Logger, name, s string) {
+	if s != "" && !hasPlaceholder(s) {
+		log.Warn("a secret stands in clear in the configuration, and so in the admin API and in autosave.json; write {env.NAME}, not {$NAME}, or {file./path}",
+			"option", name)
+	}
 }
 
 var errBraces = errors.New("is neither a plain secret nor one {env.NAME} or {file./path}; put a secret that has braces in it into a file, readable by Caddy only, and write {file./path}")

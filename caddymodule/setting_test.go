@@ -73,3 +73,18 @@ func TestTemplateNames(t *testing.T) {
 		}
 	}
 }
+
+// A secret that is written out, or comes by {$NAME}, is readable for everybody
+// who sees the configuration.
+func TestSecretInClearIsWarnedAbout(t *testing.T) {
+	const warning = "a secret stands in clear in the configuration, and so in the admin API and in autosave.json; write {env.NAME}, not {$NAME}, or {file./path}"
+	w := newWorld(t)
+	w.mustLoad(config{})
+	if lines := w.logged(warning); len(lines) > 0 {
+		t.Errorf("a placeholder is warned about: %v", lines)
+	}
+	w.mustLoad(config{options: "webhook_secret {$RESET_WEBHOOK_SECRET}"})
+	if lines := w.logged(warning); len(lines) != 1 || lines[0]["option"] != "webhook_secret" {
+		t.Errorf("%d warnings: %v", len(lines), lines)
+	}
+}

@@ -162,6 +162,7 @@ func (a *App) newSite(ctx caddy.Context, h Handler) (s *site, err error) {
 func (h *Handler) adapters(ctx caddy.Context, a *App, s *site, base *url.URL) error {
 	about := Site{ID: s.config.ID, Name: cmp.Or(h.Name, base.Hostname()), Logger: ctx.Slogger().With("site", s.config.ID)}
 	for i, w := range h.WebhookSecrets {
+		warnInClear(about.Logger, "webhook_secret", w)
 		text, err := expandSecret("webhook_secret", w)
 		if err != nil {
 			return err

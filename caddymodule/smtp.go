@@ -106,6 +106,7 @@ func (s SMTP) client(log *slog.Logger) (*smtpout.Client, error) {
 		Logger:      log,
 	}
 	if s.Secret != "" {
+		warnInClear(log, "smtp auth", s.Secret)
 		if _, err := expandSecret("secret", s.Secret); err != nil {
 			return nil, err
 		}
