@@ -124,7 +124,7 @@ func (s *Site) accept(ctx context.Context, t token, typed, format, password stri
 		defer release()
 		defer s.giveTurn(turn)
 		defer s.svc.shared.flights.end(a.change.ID)
-		defer s.recovered("change")
+		defer s.svc.recovered(s.config.ID, "handing a change to the app")
 		s.attempt(context.WithoutCancel(ctx), f, a.flying())
 	})
 	return f.wait(ctx), nil

@@ -46,7 +46,7 @@ func TestCancellingAChangeInFlightSilencesNothing(t *testing.T) {
 		other := w.letter("alice")
 		time.Sleep(2 * time.Minute)
 		l := w.letter("alice")
-		w.app.slow = 300 * time.Millisecond
+		w.app.delay(300 * time.Millisecond)
 		told := w.submit(l.Link, first)
 		w.cancel(l.CancelLink)
 		<-told
@@ -61,7 +61,7 @@ func TestCancellingAChangeInFlightSilencesNothing(t *testing.T) {
 func TestCancellingAChangeInFlightWithoutAnAnswerIsReported(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		l := w.letter("alice")
-		w.app.slow = time.Second
+		w.app.delay(time.Second)
 		w.app.down()
 		told := w.submit(l.Link, first)
 		w.cancel(l.CancelLink)
@@ -77,7 +77,7 @@ func TestChangeInFlightCountsAlsoWhenTheNewerOneIsRefused(t *testing.T) {
 		l2 := w.letter("alice")
 		time.Sleep(2 * time.Minute)
 		l3 := w.letter("alice")
-		w.app.slow = 300 * time.Millisecond
+		w.app.delay(300 * time.Millisecond)
 		w.app.say(func(c reset.Change) *reset.Attempt {
 			if c.Password == second {
 				return &reset.Attempt{Verdict: reset.Refused}
@@ -147,7 +147,7 @@ func TestReplacedChangeIsReportedWhenTheNewerOneComesToNothing(t *testing.T) {
 func TestAnotherPasswordIsNotTheOneThatWasChanged(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		l := w.letter("alice")
-		w.app.slow = 300 * time.Millisecond
+		w.app.delay(300 * time.Millisecond)
 		told := w.submit(l.Link, first)
 		w.wantDead(token(l.Link))                               // another password
 		w.wantChange(token(l.Link), first, reset.StatusChanged) // a double click
@@ -163,7 +163,7 @@ func TestGrantGivenBackWhileReplacedIsKept(t *testing.T) {
 		time.Sleep(2 * time.Minute)
 		l2 := w.letter("alice")
 		time.Sleep(27*time.Minute + 50*time.Second) // the first link is about to end
-		w.app.slow = 300 * time.Millisecond
+		w.app.delay(300 * time.Millisecond)
 		w.app.say(func(reset.Change) *reset.Attempt { return &reset.Attempt{Verdict: reset.Refused} })
 		told := w.submit(l1.Link, first)
 		w.change(token(l2.Link), second)

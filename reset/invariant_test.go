@@ -22,7 +22,7 @@ func TestInvariantOneChangePerGrant(t *testing.T) {
 		second := w.start() // as another process would
 		sites := []*reset.Site{w.services[0].Site("app.example.com"), second.Site("app.example.com")}
 		l := w.letter("alice")
-		w.app.slow = 3 * time.Second
+		w.app.delay(3 * time.Second)
 
 		var wg sync.WaitGroup
 		for n := range 50 {
@@ -44,8 +44,8 @@ func TestInvariantOneChangePerGrant(t *testing.T) {
 		if n := w.app.changes(); n != 1 {
 			t.Errorf("%d changes reached the app by one token", n)
 		}
-		if w.app.crowd > 1 {
-			t.Errorf("%d attempts at once for one account", w.app.crowd)
+		if n := w.app.mostAtOnce(); n > 1 {
+			t.Errorf("%d attempts at once for one account", n)
 		}
 	})
 }
@@ -59,7 +59,7 @@ func TestInvariantOneAttemptPerAccount(t *testing.T) {
 			time.Sleep(2 * time.Minute)
 			links = append(links, w.letter("alice").Link)
 		}
-		w.app.slow = 4 * time.Second
+		w.app.delay(4 * time.Second)
 		var attempts atomic.Int32
 		w.app.say(func(reset.Change) *reset.Attempt {
 			if attempts.Add(1)%3 == 0 {
@@ -81,8 +81,8 @@ func TestInvariantOneAttemptPerAccount(t *testing.T) {
 		}
 		wg.Wait()
 		w.until(24*time.Hour, "the notice", func() bool { return w.relay.count(reset.LetterChanged) > 0 })
-		if w.app.crowd > 1 {
-			t.Errorf("%d attempts at once for one account", w.app.crowd)
+		if n := w.app.mostAtOnce(); n > 1 {
+			t.Errorf("%d attempts at once for one account", n)
 		}
 	})
 }
@@ -163,7 +163,7 @@ func TestNewerChangeWaitsForTheOneInFlight(t *testing.T) {
 		first := w.letter("alice")
 		time.Sleep(2 * time.Minute)
 		second := w.letter("alice")
-		w.app.slow = 4 * time.Second
+		w.app.delay(4 * time.Second)
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			w.site.Change(context.Background(), reset.NewPassword{Token: token(first.Link), Password: good})
@@ -176,8 +176,8 @@ func TestNewerChangeWaitsForTheOneInFlight(t *testing.T) {
 		wg.Wait()
 		w.until(2*time.Hour, "the notice", func() bool { return w.relay.count(reset.LetterChanged) > 0 })
 		time.Sleep(time.Hour)
-		if w.app.crowd > 1 {
-			t.Errorf("%d attempts at once", w.app.crowd)
+		if n := w.app.mostAtOnce(); n > 1 {
+			t.Errorf("%d attempts at once", n)
 		}
 		if err == nil && w.app.password("42") != "the second long password" {
 			t.Error("the newer change was accepted and is not the one that stands")

@@ -26,7 +26,7 @@ func TestJourneyByLink(t *testing.T) {
 		if _, err := w.change(token(l.Link), "short"); !errors.As(err, &weak) {
 			t.Fatalf("weak password: %v", err)
 		}
-		w.app.slow = 0
+		w.app.delay(0)
 		r, err := w.change(token(l.Link), good)
 		if err != nil {
 			t.Fatal(err)
@@ -245,8 +245,8 @@ func TestFinalAnswersOfTheApp(t *testing.T) {
 				w.app.say(func(reset.Change) *reset.Attempt { return &reset.Attempt{Verdict: tt.verdict} })
 				w.wantChange(token(l.Link), good, tt.want)
 				time.Sleep(25 * time.Hour)
-				if len(w.app.ids) != 1 {
-					t.Errorf("%d attempts after a final answer", len(w.app.ids))
+				if w.app.attempts() != 1 {
+					t.Errorf("%d attempts after a final answer", w.app.attempts())
 				}
 				if strings.Contains(w.dump(), good) {
 					t.Error("the password is still stored")

@@ -175,6 +175,14 @@ func (s *Service) Stop(ctx context.Context) {
 	s.crew.wait(ctx)
 }
 
+// recovered, deferred, keeps a panic of an adapter or a store from ending the
+// whole server. Its value may hold anything, so only its type is logged.
+func (s *Service) recovered(site, doing string) {
+	if p := recover(); p != nil {
+		s.alarm(site, "panic while "+doing, fmt.Errorf("%T", p))
+	}
+}
+
 // clockIsSane reports whether the clock can be right.
 func (s *Service) clockIsSane(now time.Time) bool {
 	if now.Before(s.notBefore) {

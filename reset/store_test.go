@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,14 +123,14 @@ func TestWhoHangsUpLeavesNothingInDoubt(t *testing.T) {
 			t.Fatalf("request: %v", err)
 		}
 		w.until(time.Minute, "the mail", func() bool { return w.relay.count(reset.LetterReset) == 1 })
-		w.app.slow = 3 * time.Second
+		w.app.delay(3 * time.Second)
 		r, err := w.site.Change(hangUp(), reset.NewPassword{Token: token(w.relay.last(reset.LetterReset).Link), Password: good})
 		if err != nil || r.Status != reset.StatusPending {
 			t.Fatalf("change: %+v, %v", r, err)
 		}
 		time.Sleep(5 * time.Second)
-		if w.app.password("42") != good || len(w.app.ids) != 1 {
-			t.Errorf("the attempt did not outlive the browser: %d attempts", len(w.app.ids))
+		if w.app.password("42") != good || w.app.attempts() != 1 {
+			t.Errorf("the attempt did not outlive the browser: %d attempts", w.app.attempts())
 		}
 	})
 }
@@ -162,6 +163,48 @@ func (s gone) View(ctx context.Context, fn func(kv.Reader) error) error {
 	return s.Store.View(ctx, fn)
 }
 
+// panicky is a store that panics while it is told to.
+type panicky struct {
+	kv.Store
+	on *atomic.Bool
+}
+
+func (p panicky) View(ctx context.Context, fn func(kv.Reader) error) error {
+	if p.on.Load() {
+		panic("damaged page " + good)
+	}
+	return p.Store.View(ctx, fn)
+}
+
+func (p panicky) Update(ctx context.Context, fn func(kv.Tx) error) error {
+	if p.on.Load() {
+		panic("damaged page " + good)
+	}
+	return p.Store.Update(ctx, fn)
+}
+
+// A panic in any goroutine of ours would end the whole server.
+func TestPanicsOfTheStoreEndNoWorker(t *testing.T) {
+	for name, wait := range map[string]time.Duration{"in the queues": 5 * time.Second, "everywhere": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, nil, func(t *testing.T, w *world) {
+				w.stop()
+				var on atomic.Bool
+				w.store = panicky{w.store, &on}
+				w.start()
+				w.ask("alice")
+				on.Store(true)
+				time.Sleep(wait)
+				on.Store(false)
+				w.letter("alice")
+				if strings.Contains(w.logText(), good) {
+					t.Error("the value of a panic was logged")
+				}
+			})
+		})
+	}
+}
+
 // broken is a store that takes nothing.
 type broken struct{ kv.Store }
 
@@ -186,7 +229,7 @@ func TestNothingIsAcceptedThatIsNotStored(t *testing.T) {
 		if _, err := w.site.Change(ctx, reset.NewPassword{Token: token(l.Link), Password: good}); !errors.Is(err, reset.ErrUnavailable) {
 			t.Errorf("change: %v", err)
 		}
-		if len(w.app.ids) != 0 {
+		if w.app.attempts() != 0 {
 			t.Error("the app was called without a durable commit")
 		}
 		w.stop()

@@ -28,27 +28,44 @@ func (s *Service) sweep(ctx context.Context) {
 			return
 		case <-time.After(sweepInterval):
 		}
-		release, err := s.hold()
-		if err != nil {
-			continue
-		}
-		for ctx.Err() == nil {
-			more, err := s.sweepOnce(ctx)
-			if err != nil && ctx.Err() == nil {
-				s.alarm("", "removing expired rows failed", err)
-			}
-			if !more || err != nil {
-				break
-			}
-		}
+		s.sweepAll(ctx)
 		if time.Since(inspected) >= inspectInterval {
 			inspected = time.Now()
-			s.sweepOrphans(ctx)
-			if err := s.recoverQueues(ctx); err != nil && ctx.Err() == nil {
-				s.alarm("", "counting the queues failed", err)
-			}
+			s.inspect(ctx)
 		}
-		release()
+	}
+}
+
+// sweepAll removes what has expired by now.
+func (s *Service) sweepAll(ctx context.Context) {
+	defer s.recovered("", "removing expired rows")
+	release, err := s.hold()
+	if err != nil {
+		return
+	}
+	defer release()
+	for ctx.Err() == nil {
+		more, err := s.sweepOnce(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.alarm("", "removing expired rows failed", err)
+		}
+		if !more || err != nil {
+			return
+		}
+	}
+}
+
+// inspect looks through all queues.
+func (s *Service) inspect(ctx context.Context) {
+	defer s.recovered("", "inspecting the queues")
+	release, err := s.hold()
+	if err != nil {
+		return
+	}
+	defer release()
+	s.sweepOrphans(ctx)
+	if err := s.recoverQueues(ctx); err != nil && ctx.Err() == nil {
+		s.alarm("", "counting the queues failed", err)
 	}
 }
 

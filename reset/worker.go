@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
@@ -39,7 +38,9 @@ func (s *Site) work(ctx context.Context, k jobKind) {
 }
 
 // dispatch starts the jobs that are due and returns when to look again.
-func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState) time.Duration {
+func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState) (next time.Duration) {
+	next = pollInterval
+	defer s.svc.recovered(s.config.ID, "reading a queue")
 	if rest := q.resting(); rest > 0 {
 		return rest
 	}
@@ -116,7 +117,7 @@ func (s *Site) start(ctx context.Context, k jobKind, q *queueState, row kv.Pair)
 // run makes one attempt at a job. A panic in an adapter ends the attempt and
 // not the server; the job comes due again when its lease ends.
 func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) {
-	defer s.recovered(k.String() + " job")
+	defer s.svc.recovered(s.config.ID, "running a "+k.String()+" job")
 	var err error
 	if k == jobChange {
 		err = s.runChange(ctx, row)
@@ -159,13 +160,5 @@ func (s *Site) setAside(ctx context.Context, row kv.Pair) {
 	})
 	if err != nil && ctx.Err() == nil {
 		s.svc.alarm(s.config.ID, "removing a damaged job failed", err)
-	}
-}
-
-// recovered keeps a panic of an adapter from ending the whole server. Its
-// value may hold anything, so only its type is logged.
-func (s *Site) recovered(doing string) {
-	if p := recover(); p != nil {
-		s.svc.alarm(s.config.ID, "panic while running a "+doing, fmt.Errorf("%T", p))
 	}
 }

@@ -418,6 +418,26 @@ func (a *app) changes() int {
 	return len(a.applied)
 }
 
+// delay makes the app take its time from now on.
+func (a *app) delay(d time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.slow = d
+}
+
+// mostAtOnce returns how many attempts for one account were in flight at most.
+func (a *app) mostAtOnce() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.crowd
+}
+
+func (a *app) attempts() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.ids)
+}
+
 func (a *app) distinctIDs() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
