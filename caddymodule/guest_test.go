@@ -77,7 +77,7 @@ func (*recordingTarget) Apply(_ context.Context, c reset.Change) reset.Attempt {
 	return reset.Attempt{Verdict: reset.Applied}
 }
 
-// A memoryStore forgets everything when it is closed.
+// A memoryStore forgets everything when it is closed, and can be troubled.
 type memoryStore struct{}
 
 func (*memoryStore) CaddyModule() caddy.ModuleInfo {
@@ -92,7 +92,7 @@ func (*memoryStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (*memoryStore) StoreKey() string { return "memory" }
 
 func (*memoryStore) OpenStore(context.Context, *slog.Logger) (kv.Store, error) {
-	return kvtest.Memory(), nil
+	return troubled{kvtest.Memory()}, nil
 }
 
 // TestGuests holds that another project can bring a directory, a target and a

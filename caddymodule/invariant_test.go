@@ -3,23 +3,16 @@ package caddymodule_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
-	"github.com/caddy-password-reset/caddy-password-reset/kv/kvtest"
 )
 
-func init() { caddy.RegisterModule(new(troubledStore)) }
-
-// A troubledStore does to each call what trouble says.
-type troubledStore struct{ kv.Store }
+// A troubled store does to each call what trouble says.
+type troubled struct{ kv.Store }
 
 var trouble struct {
 	sync.Mutex
@@ -32,36 +25,21 @@ func setTrouble(f func(context.Context) error) {
 	trouble.make = f
 }
 
-func (*troubledStore) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "password_reset.stores.troubled", New: func() caddy.Module { return new(troubledStore) }}
-}
-
-func (*troubledStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next()
-	return nil
-}
-
-func (*troubledStore) StoreKey() string { return "troubled" }
-
-func (*troubledStore) OpenStore(context.Context, *slog.Logger) (kv.Store, error) {
-	return &troubledStore{kvtest.Memory()}, nil
-}
-
-func (s *troubledStore) View(ctx context.Context, fn func(kv.Reader) error) error {
+func (s troubled) View(ctx context.Context, fn func(kv.Reader) error) error {
 	if err := s.suffer(ctx); err != nil {
 		return err
 	}
 	return s.Store.View(ctx, fn)
 }
 
-func (s *troubledStore) Update(ctx context.Context, fn func(kv.Tx) error) error {
+func (s troubled) Update(ctx context.Context, fn func(kv.Tx) error) error {
 	if err := s.suffer(ctx); err != nil {
 		return err
 	}
 	return s.Store.Update(ctx, fn)
 }
 
-func (*troubledStore) suffer(ctx context.Context) error {
+func (troubled) suffer(ctx context.Context) error {
 	trouble.Lock()
 	f := trouble.make
 	trouble.Unlock()
@@ -78,7 +56,7 @@ func TestInvariantTheAppIsServedWhateverHappensToUs(t *testing.T) {
 	w := newWorld(t)
 	t.Cleanup(func() { setTrouble(nil) })
 	config := strings.Replace(w.caddyfile(config{}), "store bbolt "+w.path("reset.db"),
-		"store troubled\n\t\tkey QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", 1)
+		"store memory\n\t\tkey QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=", 1)
 	if err := load(config); err != nil {
 		t.Fatal(err)
 	}

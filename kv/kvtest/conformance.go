@@ -102,8 +102,8 @@ func testCopies(t *testing.T, s kv.Store) {
 		if err := tx.Put(key, value); err != nil {
 			return err
 		}
-		copy(key, "XXX")
-		copy(value, "XXXXX")
+		copy(key, "###")
+		copy(value, "#####")
 		own, err := tx.Get([]byte("key"))
 		if err != nil {
 			return err
