@@ -91,7 +91,9 @@ func (w *Webhook) client(s Site) (*webhookout.Client, error) {
 		Timeout:      w.timeout(),
 		TrustedCA:    ca,
 		InsecureHTTP: w.InsecureHTTP,
-		Logger:       s.Logger,
+		// No attempt waits for a connection while its time runs.
+		Connections: reset.MaxAttempts,
+		Logger:      s.Logger,
 	})
 }
 

@@ -24,9 +24,13 @@ const (
 	MaxLinkTTL = 24 * time.Hour
 )
 
+// MaxAttempts is how many changes, and how many lookups, of one site are on
+// their way at once. An adapter with fewer connections makes an attempt wait
+// for one while its lease runs.
+const MaxAttempts = maxWorkers
+
 // Bounds of a site's work, so that none can use up what all share.
 const (
-	maxAttempts  = 32              // changes of one site on their way at once
 	attemptWait  = 2 * time.Second // how long a change waits for its turn
 	personWaits  = 5 * time.Second // how long a person waits for the app
 	maxQueuedJob = 100_000         // mails or changes of one site waiting
@@ -109,7 +113,7 @@ func newSite(s *Service, c SiteConfig) (*Site, error) {
 		config:   c,
 		svc:      s,
 		log:      s.log.With("site", c.ID),
-		attempts: make(chan struct{}, maxAttempts),
+		attempts: make(chan struct{}, MaxAttempts),
 	}, nil
 }
 
