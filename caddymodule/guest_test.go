@@ -98,6 +98,9 @@ func (*memoryStore) OpenStore(context.Context, *slog.Logger) (kv.Store, error) {
 // TestGuests holds that another project can bring a directory, a target and a
 // store of its own, and needs no webhook secret then.
 func TestGuests(t *testing.T) {
+	changes.Lock()
+	changes.list = nil
+	changes.Unlock()
 	w := newWorld(t)
 	plain := w.caddyfile(config{})
 	i := strings.Index(plain, "directory webhook")

@@ -55,6 +55,9 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { w.inbox.Close() })
 	transport := &http.Transport{
+		// Caddy closes connections that wait for a next request when it loads
+		// a configuration, perhaps just when one comes.
+		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			if w.port != "" {
 				return new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:"+w.port)
