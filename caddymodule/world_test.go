@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -167,6 +169,22 @@ func (w *world) mustLoad(c config) {
 // do makes one request. A body in braces is sent as JSON, any other as a form.
 func (w *world) do(method, path, body string, header ...string) (*http.Response, string) {
 	w.t.Helper()
+	for tries := 1; ; tries++ {
+		resp, answer, err := w.try(method, path, body, header...)
+		if err == nil {
+			return resp, answer
+		}
+		// A server that is taken down closes what it has just accepted, and one
+		// of a configuration that is refused accepts for a moment.
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) || tries == 10 {
+			w.t.Fatal(err)
+		}
+	}
+}
+
+// try is do for a request that may stay without an answer.
+func (w *world) try(method, path, body string, header ...string) (*http.Response, string, error) {
+	w.t.Helper()
 	r, err := http.NewRequestWithContext(w.t.Context(), method, "http://app.example.com"+path, strings.NewReader(body))
 	if err != nil {
 		w.t.Fatal(err)
@@ -186,14 +204,11 @@ func (w *world) do(method, path, body string, header ...string) (*http.Response,
 	}
 	resp, err := w.client.Do(r)
 	if err != nil {
-		w.t.Fatal(err)
+		return nil, "", err
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return resp, string(answer)
+	return resp, string(answer), err
 }
 
 // expect makes one request and wants a status, and some text in the answer.
