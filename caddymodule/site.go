@@ -231,12 +231,7 @@ func loadGuest[T any](ctx caddy.Context, h *Handler, field string, raw json.RawM
 // slash at the end do not make another site, nor does the port that the
 // scheme has anyway.
 func siteID(base *url.URL) string {
-	host := strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, base.Host)
+	host := reset.Fold(base.Host)
 	switch base.Scheme {
 	case "https":
 		host = strings.TrimSuffix(host, ":443")

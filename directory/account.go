@@ -13,11 +13,10 @@ import (
 // The bounds of an account. What is longer is no account of a person, and
 // would swell every record, mail and log line that it gets into.
 const (
-	maxAccounts = 5   // per lookup; each gets a mail, so this bounds the mails for one login
-	maxID       = 128 // bytes
-	maxLogin    = 254 // characters, as for a typed login
-	maxName     = 64  // characters; a name goes into a mail, and long ones carry advertising
-	maxLocale   = 35  // characters (RFC 5646, section 4.4.1)
+	maxID     = 128 // bytes
+	maxLogin  = 254 // characters, as for a typed login
+	maxName   = 64  // characters; a name goes into a mail, and long ones carry advertising
+	maxLocale = 35  // characters (RFC 5646, section 4.4.1)
 )
 
 // checkAccount checks what identifies an account, as strictly as if somebody
@@ -59,23 +58,6 @@ func isLocale(s string) bool {
 		}
 	}
 	return true
-}
-
-// fold lowers ASCII letters and no others: with Unicode's folding, the login
-// of one person matches that of another (CVE-2019-19844).
-func fold(s string) string {
-	for i := range len(s) {
-		if c := s[i]; 'A' <= c && c <= 'Z' {
-			b := []byte(s)
-			for j := i; j < len(b); j++ {
-				if 'A' <= b[j] && b[j] <= 'Z' {
-					b[j] += 'a' - 'A'
-				}
-			}
-			return string(b)
-		}
-	}
-	return s
 }
 
 // A lookupError is why a lookup gave nothing, not even "unknown".

@@ -168,7 +168,7 @@ func (f *File) report(t *table) {
 	}
 	if t.crowded.rows > 0 {
 		f.log.Warn("directory file has more rows with one login or email than are found by it",
-			"file", f.path, "found", maxAccounts, "rows", t.crowded.rows, "first_line", t.crowded.firstLine)
+			"file", f.path, "found", reset.MaxAccounts, "rows", t.crowded.rows, "first_line", t.crowded.firstLine)
 	}
 }
 

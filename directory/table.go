@@ -35,7 +35,7 @@ type omission struct {
 // find returns the accounts whose login or email is the given one.
 func (t *table) find(login string) []reset.Account {
 	var found []reset.Account
-	for _, i := range t.byName[fold(login)] {
+	for _, i := range t.byName[reset.Fold(login)] {
 		found = append(found, t.accounts[i])
 	}
 	return found
@@ -84,7 +84,7 @@ func parseTable(data []byte) (*table, error) {
 func parseHeader(header []string) ([]int, error) {
 	place := slices.Repeat([]int{-1}, len(columns))
 	for i, name := range header {
-		c := slices.Index(columns, fold(strings.TrimRight(name, " \t")))
+		c := slices.Index(columns, reset.Fold(strings.TrimRight(name, " \t")))
 		switch {
 		case c < 0 && len(header) == 1 && strings.ContainsAny(name, ";\t"):
 			return nil, errors.New("columns are separated by commas")
@@ -134,7 +134,7 @@ func (t *table) add(record []string, place []int, line int, lines map[string]int
 	}
 	i := int32(len(t.accounts))
 	t.accounts = append(t.accounts, a)
-	login, email := fold(a.Login), fold(a.Email)
+	login, email := reset.Fold(a.Login), reset.Fold(a.Email)
 	crowded := !t.index(login, i)
 	if email != login && !t.index(email, i) {
 		crowded = true
@@ -147,7 +147,7 @@ func (t *table) add(record []string, place []int, line int, lines map[string]int
 
 // index makes an account known by a name, unless five are already.
 func (t *table) index(name string, i int32) bool {
-	if len(t.byName[name]) >= maxAccounts {
+	if len(t.byName[name]) >= reset.MaxAccounts {
 		return false
 	}
 	t.byName[name] = append(t.byName[name], i)

@@ -96,8 +96,8 @@ func parseAccounts(a webhookout.Answer) ([]reset.Account, error) {
 	if raw := fields["accounts"]; json.Unmarshal(raw, &list) != nil || list == nil {
 		return nil, broken(`the answer has no list "accounts"`)
 	}
-	if len(list) > maxAccounts {
-		return nil, broken(fmt.Sprintf("the answer has %d accounts; at most %d may share a login", len(list), maxAccounts))
+	if len(list) > reset.MaxAccounts {
+		return nil, broken(fmt.Sprintf("the answer has %d accounts; at most %d may share a login", len(list), reset.MaxAccounts))
 	}
 	var accounts []reset.Account
 	ids := make(map[string]bool)

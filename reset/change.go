@@ -70,14 +70,7 @@ func (s *Site) first(ctx context.Context, t token) (account Account, claimed *ch
 		if err != nil {
 			return err
 		}
-		account, claimed = r.Account, nil
-		switch {
-		case g.Change.isZero():
-		case r.Change != nil && r.Change.ID == g.Change:
-			claimed = r.Change
-		default:
-			claimed = &change{ID: g.Change} // replaced while it is in flight
-		}
+		account, claimed = r.Account, r.claimant(*g)
 		return nil
 	})
 	return account, claimed, err
@@ -197,11 +190,8 @@ func (a *acceptance) write(tx kv.Tx) error {
 	if err != nil {
 		return err
 	}
-	if r.claims(*g) {
-		a.claimedBy = change{ID: g.Change}
-		if r.Change != nil && r.Change.ID == g.Change {
-			a.claimedBy = *r.Change
-		}
+	if c := r.claimant(*g); c != nil {
+		a.claimedBy = *c
 		return errClaimed
 	}
 	free := s.slotIsFree(r.Lease, a.change.ID, lease{})

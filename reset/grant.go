@@ -108,6 +108,19 @@ func (r *record) claims(g grant) bool {
 	return r.Change != nil && r.Change.ID == g.Change || r.Lease.Change == g.Change
 }
 
+// claimant returns the change that stands on the grant, or nil. Of one that was
+// replaced while it is in flight only the id is known.
+func (r *record) claimant(g grant) *change {
+	switch {
+	case !r.claims(g):
+		return nil
+	case r.Change != nil && r.Change.ID == g.Change:
+		return r.Change
+	default:
+		return &change{ID: g.Change}
+	}
+}
+
 // codeHash is the stored form of a code: an HMAC under a key of the store,
 // since eight digits could be tried offline, bound to the grant.
 func (s *Site) codeHash(g id, code string) []byte {
