@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/strictjson"
 	"github.com/caddy-password-reset/caddy-password-reset/webhookout"
 )
 
@@ -88,7 +89,7 @@ func parseAccounts(a webhookout.Answer) ([]reset.Account, error) {
 	if a.Truncated {
 		return nil, &lookupError{err: errors.New("the answer broke off, or is longer than 64 KiB")}
 	}
-	fields, err := webhookout.Object(a.Body)
+	fields, err := strictjson.Parse(a.Body)
 	if err != nil {
 		return nil, broken("the answer is not one JSON object: " + err.Error())
 	}
@@ -125,7 +126,7 @@ func parseAccounts(a webhookout.Answer) ([]reset.Account, error) {
 }
 
 func parseAccount(raw json.RawMessage) (a reset.Account, err error) {
-	fields, err := webhookout.Object(raw)
+	fields, err := strictjson.Parse(raw)
 	if err != nil {
 		return a, err
 	}

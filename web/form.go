@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/caddy-password-reset/caddy-password-reset/strictjson"
 )
 
 const (
@@ -135,6 +137,22 @@ func decodeForm(body []byte) (fields, bool) {
 }
 
 func isPassword(field string) bool { return field == "password" || field == "password_repeat" }
+
+// decodeObject reads one JSON object. Members that are not strings are left
+// out.
+func decodeObject(body []byte) (fields, bool) {
+	o, err := strictjson.Parse(body)
+	if err != nil || len(o) > maxFields {
+		return nil, false
+	}
+	f := make(fields)
+	for name := range o {
+		if text, ok := o.Text(name); ok {
+			f[name] = text
+		}
+	}
+	return f, true
+}
 
 // all returns the values of names, in order, and whether all of them are there.
 func (f fields) all(names ...string) ([]string, bool) {

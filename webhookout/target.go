@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/strictjson"
 )
 
 // A Target hands changes to the app as messages of the type
@@ -63,14 +64,11 @@ func (t *Target) Close() { t.Client.Close() }
 // detail reads the app's reason. One that is missing or malformed leaves a
 // refusal without a reason: the status has said it.
 func detail(body []byte) string {
-	fields, err := Object(body)
+	fields, err := strictjson.Parse(body)
 	if err != nil {
 		return ""
 	}
-	var text string
-	if json.Unmarshal(fields["detail"], &text) != nil {
-		return ""
-	}
+	text, _ := fields.Text("detail")
 	return reset.PlainText(text, reset.MaxDetail)
 }
 
