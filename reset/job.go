@@ -60,6 +60,9 @@ type job struct {
 	Login   string `json:"login,omitempty"`
 	Account string `json:"account,omitempty"`
 	Counted bool   `json:"counted,omitempty"`
+	Dialect string `json:"dialect,omitempty"`
+	Words   *words `json:"words,omitempty"`
+	LinkTTL int64  `json:"link_ttl,omitempty"` // milliseconds; 0: that of the site
 
 	// Change: where it lies.
 	Record []byte `json:"record,omitempty"`

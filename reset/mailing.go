@@ -33,7 +33,7 @@ func (s *Site) runMail(ctx context.Context, h *heldJob) error {
 		s.logLookup(h, err)
 		return s.retryMail(ctx, h, nil)
 	}
-	m := s.newMinting(account, h.Login, h.Counted, time.Now())
+	m := s.newMinting(account, h.job, time.Now())
 	m.limited = limited
 	first := h.isFirst()
 	if err := s.mint(ctx, h, m, others); err != nil {
@@ -74,6 +74,9 @@ func (s *Site) lookup(ctx context.Context, h *heldJob) (own *Account, others []A
 	}
 	usable := found[:0:0]
 	for _, a := range found {
+		if a.Email == "" {
+			continue
+		}
 		if err := a.Check(); err != nil {
 			s.svc.alarm(s.config.ID, "the directory returned an account that can get no mail", err, "reference", h.Reference)
 			continue
@@ -105,6 +108,7 @@ func (s *Site) mint(ctx context.Context, h *heldJob, m *minting, others []Accoun
 	for n, a := range others {
 		siblings[n] = s.newJob(jobMail, m.now, mailDeadline, h.Reference)
 		siblings[n].Deadline, siblings[n].Login, siblings[n].Account = h.Deadline, h.Login, a.ID
+		siblings[n].Dialect, siblings[n].Words, siblings[n].LinkTTL = h.Dialect, h.Words, h.LinkTTL
 	}
 	due := dueOf(h.key)
 	err := s.svc.store.Update(ctx, func(tx kv.Tx) error {
@@ -137,9 +141,10 @@ func (s *Site) mint(ctx context.Context, h *heldJob, m *minting, others []Accoun
 func (s *Site) mail(ctx context.Context, h *heldJob, m *minting) error {
 	l := Letter{
 		Kind: LetterReset, To: m.account, MessageID: h.ID.String(), Reference: h.Reference,
+		Dialect: h.Dialect, Words: h.Words.unpack(),
 		At:   time.UnixMilli(h.Created),
-		Link: s.config.Links.Link(m.link.String()), CancelLink: s.config.Links.CancelLink(m.cancel.String()), AskLink: s.config.Links.AskLink(),
-		LinkTTL: s.config.LinkTTL, CodeTTL: s.config.CodeTTL,
+		Link: s.config.Links.Link(h.Dialect, m.link.String()), CancelLink: s.config.Links.CancelLink(m.cancel.String()), AskLink: s.config.Links.AskLink(),
+		LinkTTL: m.linkTTL, CodeTTL: m.codeTTL,
 	}
 	if m.coded {
 		l.Code = m.code
@@ -203,9 +208,11 @@ func (s *Site) logDelivery(h *heldJob, d Delivery) {
 			s.svc.alarm(s.config.ID, "the relay refuses one recipient after another; may this host send through it?", d.Err)
 		}
 	case Misconfigured:
+		s.queue(h.kind).fail(time.Now())
 		s.queue(h.kind).rest(restAfterRefusal)
 		s.svc.alarm(s.config.ID, "mail cannot be sent until a setting is mended; it stays queued", d.Err, "reference", h.Reference)
 	default:
+		s.queue(h.kind).fail(time.Now())
 		s.log.Warn("mail not handed over yet", attrs...)
 	}
 }

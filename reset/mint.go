@@ -1,6 +1,7 @@
 package reset
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -18,6 +19,8 @@ type minting struct {
 	now     time.Time
 	counted bool // an earlier attempt of this job has counted
 	limited bool // the login was asked for too often to be looked up
+
+	linkTTL, codeTTL time.Duration
 
 	link, cancel token
 	code         string
@@ -45,10 +48,12 @@ type liveCode struct {
 	Expires int64  `json:"expires"`
 }
 
-// newMinting prepares a grant for the account; nil means that there is none,
-// and the same rows are written for a decoy.
-func (s *Site) newMinting(account *Account, login string, counted bool, now time.Time) *minting {
-	m := &minting{site: s, login: login, counted: counted, now: now, code: newCode()}
+// newMinting prepares a grant for the account that a job found; nil means that
+// there is none, and the same rows are written for a decoy.
+func (s *Site) newMinting(account *Account, j job, now time.Time) *minting {
+	m := &minting{site: s, login: j.Login, counted: j.Counted, now: now, code: newCode()}
+	m.linkTTL = cmp.Or(time.Duration(j.LinkTTL)*time.Millisecond, s.config.LinkTTL)
+	m.codeTTL = min(s.config.CodeTTL, m.linkTTL)
 	m.link = newToken(newID(now))
 	m.cancel = newToken(m.link.grant)
 	for n := range m.dummies {
@@ -79,7 +84,7 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 		return err
 	}
 	m.minted, m.coded = !m.limited && (m.counted || s.mayMint(r, m.now)), false
-	expires := m.now.Add(s.config.LinkTTL)
+	expires := m.now.Add(m.linkTTL)
 	if m.minted {
 		if !m.counted {
 			r.Mints = remember(s.config.PerAccount, r.Mints, m.now.UnixMilli())
@@ -93,7 +98,7 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 		if !r.codesOff() {
 			m.coded = true
 			g.Code = s.codeHash(g.ID, m.code)
-			g.CodeExpires = m.now.Add(s.config.CodeTTL).UnixMilli()
+			g.CodeExpires = m.now.Add(m.codeTTL).UnixMilli()
 		}
 		r.Grants = append(r.Grants, g)
 	}
@@ -135,7 +140,7 @@ func putGrantRow(tx kv.Tx, grant id, record []byte, until time.Time) error {
 // writeLogins makes the code findable under every name that its owner may
 // enter it with, so that no directory is asked when it comes in.
 func (m *minting) writeLogins(tx kv.Tx, record []byte) error {
-	until := m.now.Add(m.site.config.CodeTTL)
+	until := m.now.Add(m.codeTTL)
 	for _, name := range m.names() {
 		key := m.site.loginKey(name)
 		var row loginRow

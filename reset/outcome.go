@@ -20,6 +20,10 @@ var (
 	// used, cancelled or superseded. These are never told apart.
 	ErrGrant = errors.New("link is not valid")
 
+	// ErrWords says that a caller's wording of a mail cannot be taken: it is
+	// not UTF-8 or longer than [MaxWords].
+	ErrWords = errors.New("wording of the mail is too long or not text")
+
 	// ErrCode says that login and code do not go together, or do no longer.
 	ErrCode = errors.New("code is not valid")
 
@@ -50,7 +54,25 @@ func (e *PasswordError) Error() string { return "password is not acceptable" }
 type Request struct {
 	Login    string
 	ClientIP netip.Addr // zero if unknown: then no limit by address applies
+
+	// Dialect names the contract that the request came by; "" is our own. The
+	// mail is worded as it says, and its link leads to its page.
+	Dialect string
+	// Words replace subject and text of the dialect's wording. Nil: none.
+	Words *Words
+	// LinkTTL is the life of the link, at most [MaxLinkTTL]. 0: that of the site.
+	LinkTTL time.Duration
 }
+
+// Words are what a caller wants a mail to say, foreign text. Both together
+// have at most [MaxWords] bytes of UTF-8.
+type Words struct {
+	Subject, Text string
+}
+
+// MaxWords bounds the words of a caller in bytes: a queue row with them, and
+// those of all accounts that share a login, fit into one transaction.
+const MaxWords = 24 << 10
 
 // A CodeEntry is a code typed together with the login it was asked for.
 type CodeEntry struct {

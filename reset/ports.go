@@ -9,7 +9,8 @@ import (
 
 // A Directory finds the accounts behind a login.
 //
-// Lookup returns up to [MaxAccounts] accounts, none if the login is unknown. Any error
+// Lookup returns up to [MaxAccounts] accounts, none if the login is unknown. One
+// without an address gets no mail. Any error
 // is retried until the deadline of the request. An error with a method
 // Alarm() bool that returns true needs the operator (a wrong setting) and is
 // logged as such.
@@ -74,6 +75,8 @@ type Letter struct {
 	To         Account
 	MessageID  string        // local part of the Message-ID, the same for all attempts of one job
 	Reference  string        // of the request
+	Dialect    string        // LetterReset: the contract that it was asked for by, "" for our own
+	Words      *Words        // LetterReset: the caller's wording, foreign text; nil if there is none
 	At         time.Time     // LetterReset: when it was asked for; a notice: when the password was given or changed
 	Link       string        // LetterReset: the page for the new password
 	Code       string        // LetterReset: eight digits, or "" while codes are off for the account
@@ -81,6 +84,18 @@ type Letter struct {
 	AskLink    string        // the form to ask for a new mail
 	LinkTTL    time.Duration // life of the link
 	CodeTTL    time.Duration // life of the code
+}
+
+// A Wording is how the mails of one dialect are worded. The fields named after
+// a piece of a mail hold its placeholder as it is spelled in Subject, Text and
+// HTML; "" if there is none.
+type Wording struct {
+	Subject string // "": ours
+	Text    string // plain text; "": the mail is worded as ours
+	HTML    string // "": made from Text
+
+	Link, Token, Code string // placeholders: the address of the page, the link token in it, the code
+	Login             string // placeholder: the account's login
 }
 
 // A Composer turns a letter into an Internet message.

@@ -22,6 +22,7 @@ type queueState struct {
 	until    time.Time   // the queue rests until then
 	wary     bool        // the relay refused our login: one attempt at a time
 	refusals int         // mails refused for good since one was taken
+	failed   time.Time   // when the relay last took no mail; zero since it took one
 }
 
 // poke makes the queue look for due jobs now.
@@ -63,7 +64,21 @@ func (q *queueState) rest(d time.Duration) {
 func (q *queueState) trust() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.wary, q.refusals = false, 0
+	q.wary, q.refusals, q.failed = false, 0, time.Time{}
+}
+
+// fail notes that the relay took no mail, whatever the reason.
+func (q *queueState) fail(now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.failed = now
+}
+
+// mailIsDown reports whether the last mail was not taken, not long ago.
+func (q *queueState) mailIsDown(now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.failed.IsZero() && now.Sub(q.failed) < mailDownFor
 }
 
 // refused counts a mail that was refused for good and returns how many were

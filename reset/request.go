@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+	"unicode/utf8"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
@@ -19,9 +20,14 @@ const (
 // reference that person and operator know it by. Nothing is looked up: the
 // answer is the same for every login.
 //
-// It returns [ErrLogin], a [*LimitError] for this client, or [ErrUnavailable].
+// It returns [ErrLogin], [ErrWords], a [*LimitError] for this client, or
+// [ErrUnavailable].
 func (s *Site) Request(ctx context.Context, r Request) (reference string, err error) {
 	login, err := cleanLogin(r.Login)
+	if err != nil {
+		return "", err
+	}
+	words, err := packWords(r.Words)
 	if err != nil {
 		return "", err
 	}
@@ -37,7 +43,8 @@ func (s *Site) Request(ctx context.Context, r Request) (reference string, err er
 		return "", ErrUnavailable
 	}
 	j := s.newJob(jobMail, now, mailDeadline, newReference())
-	j.Login = login
+	j.Login, j.Dialect, j.Words = login, r.Dialect, words
+	j.LinkTTL = min(r.LinkTTL, MaxLinkTTL).Milliseconds()
 	due := now.Add(minMailDelay + rand.N(maxMailDelay-minMailDelay))
 	err = s.update(ctx, func(tx kv.Tx) error {
 		return s.addJob(tx, jobMail, j, due)
@@ -46,6 +53,34 @@ func (s *Site) Request(ctx context.Context, r Request) (reference string, err er
 		return "", s.unavailable("accepting a request", err)
 	}
 	s.added(jobMail)
-	s.log.Info("reset asked for", "reference", j.Reference)
+	attrs := []any{"reference", j.Reference}
+	if r.Dialect != "" {
+		attrs = append(attrs, "dialect", r.Dialect)
+	}
+	s.log.Info("reset asked for", attrs...)
 	return j.Reference, nil
+}
+
+// words are a caller's words as a row holds them: as bytes, which JSON keeps in
+// base64, so that no escape makes a row longer than another.
+type words struct {
+	Subject []byte `json:"subject"`
+	Text    []byte `json:"text"`
+}
+
+func packWords(w *Words) (*words, error) {
+	if w == nil {
+		return nil, nil
+	}
+	if len(w.Subject)+len(w.Text) > MaxWords || !utf8.ValidString(w.Subject) || !utf8.ValidString(w.Text) {
+		return nil, ErrWords
+	}
+	return &words{Subject: []byte(w.Subject), Text: []byte(w.Text)}, nil
+}
+
+func (w *words) unpack() *Words {
+	if w == nil {
+		return nil
+	}
+	return &Words{Subject: string(w.Subject), Text: string(w.Text)}
 }

@@ -39,9 +39,10 @@ const (
 )
 
 // Links builds the addresses that go into mails, from configuration only and
-// never from a request.
+// never from a request. Link leads to the dialect's page for a new password
+// where it has one.
 type Links interface {
-	Link(token string) string
+	Link(dialect, token string) string
 	CancelLink(token string) string
 	AskLink() string
 }
@@ -80,6 +81,7 @@ type Site struct {
 	svc      *Service
 	log      *slog.Logger
 	attempts chan struct{} // a token for each change on its way
+	findings chan struct{} // a token for each lookup that somebody waits for
 }
 
 func newSite(s *Service, c SiteConfig) (*Site, error) {
@@ -114,6 +116,7 @@ func newSite(s *Service, c SiteConfig) (*Site, error) {
 		svc:      s,
 		log:      s.log.With("site", c.ID),
 		attempts: make(chan struct{}, MaxAttempts),
+		findings: make(chan struct{}, maxFindings),
 	}, nil
 }
 

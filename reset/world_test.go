@@ -246,7 +246,7 @@ func token(link string) string { return link[strings.LastIndexByte(link, '/')+1:
 
 type links struct{}
 
-func (links) Link(t string) string { return "https://app.example.com/password-reset/link/" + t }
+func (links) Link(_, t string) string { return "https://app.example.com/password-reset/link/" + t }
 
 func (links) CancelLink(t string) string { return "https://app.example.com/password-reset/cancel/" + t }
 func (links) AskLink() string            { return "https://app.example.com/password-reset" }

@@ -17,7 +17,7 @@ func (x *exchange) ask(Site, fields) {
 func (x *exchange) request(site Site, f fields) {
 	in, ok := f.all("login")
 	if !ok {
-		x.fail(faultRequest)
+		x.fail(FaultRequest)
 		return
 	}
 	reference, err := site.Request(x.r.Context(), reset.Request{Login: in[0], ClientIP: x.ip})
@@ -48,7 +48,7 @@ func (x *exchange) mailSent(site Site, _ fields) {
 func (x *exchange) enterCode(site Site, f fields) {
 	in, ok := f.all("login", "code")
 	if !ok {
-		x.fail(faultRequest)
+		x.fail(FaultRequest)
 		return
 	}
 	token, err := x.code(site, in[0], in[1])

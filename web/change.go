@@ -11,7 +11,7 @@ import (
 // scanners and prefetching browsers come here too: nothing changes.
 func (x *exchange) follow(site Site, _ fields) {
 	if x.route.token == "" {
-		x.fail(faultLink)
+		x.fail(FaultLink)
 		return
 	}
 	x.choose(site, http.StatusOK, x.route.token, x.prefix+"/link")
@@ -49,7 +49,7 @@ func (x *exchange) change(site Site, f fields) {
 	result, err := site.Change(x.r.Context(), reset.NewPassword{Token: token, Password: password, ClientIP: x.ip})
 	if rules, ok := errors.AsType[*reset.PasswordError](err); ok {
 		if x.json {
-			x.refuse(faultPassword, "", rules.Reasons)
+			x.refuse(FaultPassword, "", rules.Reasons)
 			return
 		}
 		x.choose(site, http.StatusUnprocessableEntity, token, "", x.reasons(rules.Reasons)...)
@@ -67,17 +67,17 @@ func (x *exchange) change(site Site, f fields) {
 	case reset.StatusRefused:
 		detail := reset.PlainText(result.Detail, reset.MaxDetail)
 		if x.json {
-			x.refuse(faultRefused, detail, nil)
+			x.refuse(FaultRefused, detail, nil)
 			return
 		}
 		x.choose(site, http.StatusUnprocessableEntity, token, "", x.refusal(detail)...)
 	case reset.StatusGone:
-		x.fail(faultGone)
+		x.fail(FaultGone)
 	case reset.StatusSuperseded:
-		x.fail(faultSuperseded)
+		x.fail(FaultSuperseded)
 	default:
 		// Never "changed" unless it is said so.
-		x.fail(faultUnavailable)
+		x.fail(FaultUnavailable)
 	}
 }
 
@@ -86,7 +86,7 @@ func (x *exchange) newPassword(site Site, f fields) (token, password string, ok 
 	if !x.json {
 		in, ok := f.all("token", "password", "password_repeat")
 		if !ok {
-			x.fail(faultRequest)
+			x.fail(FaultRequest)
 			return "", "", false
 		}
 		if in[1] != in[2] {
@@ -100,7 +100,7 @@ func (x *exchange) newPassword(site Site, f fields) (token, password string, ok 
 	}
 	in, ok := f.all("login", "code", "password")
 	if !ok {
-		x.fail(faultRequest)
+		x.fail(FaultRequest)
 		return "", "", false
 	}
 	token, err := x.code(site, in[0], in[1])

@@ -27,6 +27,7 @@ type exchange struct {
 	json  bool          // the client is a program
 	wait  time.Duration // what a person is told about trying again
 	sent  bool          // the answer has begun
+	call  *Call         // the request is in a dialect
 }
 
 // An action answers one method of one route.
@@ -60,11 +61,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, route Route,
 	defer x.rescue()
 	x.header()
 	guard(w, r)
-	if route.kind == kindTakeOver {
+	switch {
+	case route.heard != nil:
+		x.answer(route.heard)
+	case route.kind == kindTakeOver:
 		x.withSite((*exchange).toForm, nil)
-		return
+	default:
+		x.dispatch()
 	}
-	x.dispatch()
 }
 
 func (x *exchange) dispatch() {
@@ -85,21 +89,21 @@ func (x *exchange) dispatch() {
 			allow = append(allow, http.MethodPost)
 		}
 		if allow == nil {
-			x.fail(faultUnknown)
+			x.fail(FaultUnknown)
 			return
 		}
 		x.w.Header().Set("Allow", strings.Join(allow, ", "))
-		x.fail(faultMethod)
+		x.fail(FaultMethod)
 		return
 	}
 	var f fields
 	if x.r.Method == http.MethodPost {
 		// Before a byte of the body is read.
 		if x.foreign.Check(x.r) != nil {
-			x.fail(faultForeign)
+			x.fail(FaultForeign)
 			return
 		}
-		var fault fault
+		var fault Fault
 		if f, fault = read(x.w, x.r); fault != "" {
 			x.fail(fault)
 			return
@@ -139,11 +143,11 @@ func (x *exchange) header() {
 }
 
 // fail answers with a fault, as a page or a problem document.
-func (x *exchange) fail(f fault) { x.refuse(f, "", nil) }
+func (x *exchange) fail(f Fault) { x.refuse(f, "", nil) }
 
 // refuse answers with a fault; programs get detail, if there is one, in place
 // of its fixed text, and the reasons.
-func (x *exchange) refuse(f fault, detail string, reasons []passwords.Reason) {
+func (x *exchange) refuse(f Fault, detail string, reasons []passwords.Reason) {
 	known := faults[f]
 	if x.json {
 		p := problem{Type: problemType + string(f), Title: known.title, Status: known.status, Detail: known.detail, Reasons: reasons}
@@ -153,7 +157,7 @@ func (x *exchange) refuse(f fault, detail string, reasons []passwords.Reason) {
 		x.data(known.status, "application/problem+json", p)
 		return
 	}
-	if f == faultLink {
+	if f == FaultLink {
 		x.page(known.status, "link.html", Page{})
 		return
 	}
@@ -176,11 +180,15 @@ func (x *exchange) failWith(err error) {
 // unavailable answers 503 for a fault of ours and logs it, unless the visitor
 // has simply gone.
 func (x *exchange) unavailable(message string, err error) {
+	x.logFault(message, err)
+	x.retryAfter(retryUnavailable)
+	x.fail(FaultUnavailable)
+}
+
+func (x *exchange) logFault(message string, err error) {
 	if x.r.Context().Err() == nil && x.faults.due() {
 		x.log.Error(message, "error", err)
 	}
-	x.retryAfter(retryUnavailable)
-	x.fail(faultUnavailable)
 }
 
 func (x *exchange) retryAfter(d time.Duration) {
@@ -249,11 +257,15 @@ func (x *exchange) rescue() {
 		return
 	}
 	x.header()
-	if x.json {
-		x.fail(faultInternal)
+	switch {
+	case x.call != nil:
+		x.call.heard.Fail(x.call, FaultInternal)
+		return
+	case x.json:
+		x.fail(FaultInternal)
 		return
 	}
-	known := faults[faultInternal]
+	known := faults[FaultInternal]
 	x.send(known.status, "text/plain; charset=utf-8", []byte(known.detail+"\n"))
 }
 

@@ -19,49 +19,53 @@ const retryUnavailable = 10 * time.Second
 
 // A fault names why a request was not done; "" is none. It ends the type of a
 // problem document and keys the texts of a page.
-type fault string
+type Fault string
 
+// The faults. A [Dialect] is given FaultRequest for a path with more than one
+// reading, FaultForeign for a page that may not call it, FaultUnknown,
+// FaultMethod, and FaultInternal after a panic; and it meets FaultTooLarge,
+// FaultMedia and FaultRequest in [Call.Body].
 const (
-	faultRequest     fault = "request"
-	faultForeign     fault = "cross-site"
-	faultUnknown     fault = "not-found"
-	faultMethod      fault = "method"
-	faultLink        fault = "link"
-	faultGone        fault = "account-gone"
-	faultSuperseded  fault = "superseded"
-	faultTooLarge    fault = "too-large"
-	faultMedia       fault = "media-type"
-	faultLogin       fault = "login"
-	faultCode        fault = "code"
-	faultPassword    fault = "password"
-	faultRefused     fault = "refused"
-	faultLimit       fault = "limit"
-	faultInternal    fault = "internal"
-	faultUnavailable fault = "unavailable"
+	FaultRequest     Fault = "request"
+	FaultForeign     Fault = "cross-site"
+	FaultUnknown     Fault = "not-found"
+	FaultMethod      Fault = "method"
+	FaultLink        Fault = "link"
+	FaultGone        Fault = "account-gone"
+	FaultSuperseded  Fault = "superseded"
+	FaultTooLarge    Fault = "too-large"
+	FaultMedia       Fault = "media-type"
+	FaultLogin       Fault = "login"
+	FaultCode        Fault = "code"
+	FaultPassword    Fault = "password"
+	FaultRefused     Fault = "refused"
+	FaultLimit       Fault = "limit"
+	FaultInternal    Fault = "internal"
+	FaultUnavailable Fault = "unavailable"
 )
 
 // faults holds status and words of each fault for programs. None tells more
 // than the status does about an account.
-var faults = map[fault]struct {
+var faults = map[Fault]struct {
 	status        int
 	title, detail string
 }{
-	faultRequest:     {http.StatusBadRequest, "Malformed request", "Each field is needed exactly once, in the body, as text in UTF-8."},
-	faultForeign:     {http.StatusForbidden, "Cross-site request", "Requests that another site makes a browser send are not accepted."},
-	faultUnknown:     {http.StatusNotFound, "Not found", "There is nothing here."},
-	faultMethod:      {http.StatusMethodNotAllowed, "Method not allowed", "The Allow header lists what is possible."},
-	faultLink:        {http.StatusGone, "Token not valid", "It is unknown, expired, used or cancelled. Ask for a new mail."},
-	faultGone:        {http.StatusGone, "Password cannot be changed here", "The application says that this account cannot be changed."},
-	faultSuperseded:  {http.StatusConflict, "A newer change won", "The password was changed again in the meantime."},
-	faultTooLarge:    {http.StatusRequestEntityTooLarge, "Body too large", "A body has at most 16 KiB."},
-	faultMedia:       {http.StatusUnsupportedMediaType, "Unsupported media type", "A body is application/json or application/x-www-form-urlencoded, in UTF-8, without a content coding."},
-	faultLogin:       {http.StatusUnprocessableEntity, "Not a login", "A login has 1 to 254 characters and no control characters."},
-	faultCode:        {http.StatusUnprocessableEntity, "Code not valid", "Login and code do not go together, or no longer."},
-	faultPassword:    {http.StatusUnprocessableEntity, "Password not acceptable", "The reasons say why. The token still works."},
-	faultRefused:     {http.StatusUnprocessableEntity, "Password refused", "The application does not accept this password. The token still works."},
-	faultLimit:       {http.StatusTooManyRequests, "Too many requests", "The Retry-After header says when to try again."},
-	faultInternal:    {http.StatusInternalServerError, "Internal error", "The request could not be answered."},
-	faultUnavailable: {http.StatusServiceUnavailable, "Not available", "What was asked may not have been done. Try again later."},
+	FaultRequest:     {http.StatusBadRequest, "Malformed request", "Each field is needed exactly once, in the body, as text in UTF-8."},
+	FaultForeign:     {http.StatusForbidden, "Cross-site request", "Requests that another site makes a browser send are not accepted."},
+	FaultUnknown:     {http.StatusNotFound, "Not found", "There is nothing here."},
+	FaultMethod:      {http.StatusMethodNotAllowed, "Method not allowed", "The Allow header lists what is possible."},
+	FaultLink:        {http.StatusGone, "Token not valid", "It is unknown, expired, used or cancelled. Ask for a new mail."},
+	FaultGone:        {http.StatusGone, "Password cannot be changed here", "The application says that this account cannot be changed."},
+	FaultSuperseded:  {http.StatusConflict, "A newer change won", "The password was changed again in the meantime."},
+	FaultTooLarge:    {http.StatusRequestEntityTooLarge, "Body too large", "A body has at most 16 KiB."},
+	FaultMedia:       {http.StatusUnsupportedMediaType, "Unsupported media type", "A body is application/json or application/x-www-form-urlencoded, in UTF-8, without a content coding."},
+	FaultLogin:       {http.StatusUnprocessableEntity, "Not a login", "A login has 1 to 254 characters and no control characters."},
+	FaultCode:        {http.StatusUnprocessableEntity, "Code not valid", "Login and code do not go together, or no longer."},
+	FaultPassword:    {http.StatusUnprocessableEntity, "Password not acceptable", "The reasons say why. The token still works."},
+	FaultRefused:     {http.StatusUnprocessableEntity, "Password refused", "The application does not accept this password. The token still works."},
+	FaultLimit:       {http.StatusTooManyRequests, "Too many requests", "The Retry-After header says when to try again."},
+	FaultInternal:    {http.StatusInternalServerError, "Internal error", "The request could not be answered."},
+	FaultUnavailable: {http.StatusServiceUnavailable, "Not available", "What was asked may not have been done. Try again later."},
 }
 
 // A problem is a problem document (RFC 9457).
@@ -76,22 +80,22 @@ type problem struct {
 // faultOf returns the fault behind an error of the domain, and when to try
 // again if that is known. Known is false for an error that is not of package
 // reset.
-func faultOf(err error) (f fault, retry time.Duration, known bool) {
+func faultOf(err error) (f Fault, retry time.Duration, known bool) {
 	if limit, ok := errors.AsType[*reset.LimitError](err); ok {
-		return faultLimit, max(limit.RetryAfter, time.Second), true
+		return FaultLimit, max(limit.RetryAfter, time.Second), true
 	}
 	if _, ok := errors.AsType[*reset.PasswordError](err); ok {
-		return faultPassword, 0, true
+		return FaultPassword, 0, true
 	}
 	switch {
 	case errors.Is(err, reset.ErrLogin):
-		return faultLogin, 0, true
+		return FaultLogin, 0, true
 	case errors.Is(err, reset.ErrGrant):
-		return faultLink, 0, true
+		return FaultLink, 0, true
 	case errors.Is(err, reset.ErrCode):
-		return faultCode, 0, true
+		return FaultCode, 0, true
 	}
-	return faultUnavailable, retryUnavailable, errors.Is(err, reset.ErrUnavailable)
+	return FaultUnavailable, retryUnavailable, errors.Is(err, reset.ErrUnavailable)
 }
 
 // occasional lets a log line through once a minute: a fault that every request

@@ -27,31 +27,40 @@ type fields map[string]string
 
 // read takes the fields from the body, or says which fault the request has. It
 // looks at what is announced before it reads anything.
-func read(w http.ResponseWriter, r *http.Request) (fields, fault) {
+func read(w http.ResponseWriter, r *http.Request) (fields, Fault) {
 	// Nothing is decompressed: 16 KiB could become gigabytes.
 	if len(r.Header.Values("Content-Encoding")) > 0 {
-		return nil, faultMedia
+		return nil, FaultMedia
 	}
 	decode := decoderFor(r.Header)
 	if decode == nil {
-		return nil, faultMedia
+		return nil, FaultMedia
 	}
-	if r.ContentLength > maxBody {
-		return nil, faultTooLarge
+	body, fault := readBody(w, r, maxBody)
+	if fault != "" {
+		return nil, fault
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return nil, faultTooLarge
-		}
-		return nil, faultRequest
-	}
-	unguard(w, r)
 	f, ok := decode(body)
 	if !ok {
-		return nil, faultRequest
+		return nil, FaultRequest
 	}
 	return f, ""
+}
+
+// readBody reads a body of at most limit bytes.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, Fault) {
+	if r.ContentLength > limit {
+		return nil, FaultTooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return nil, FaultTooLarge
+		}
+		return nil, FaultRequest
+	}
+	unguard(w, r)
+	return body, ""
 }
 
 // guard bounds the time that a body may take, on routes that read none as

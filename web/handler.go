@@ -58,7 +58,8 @@ type Handler struct {
 	prefix    string // path of all routes as it is linked: base URL's path + Path
 	routes    []byte // prefix as it is compared: ASCII-folded
 	takeOver  []pattern
-	wellKnown string // target of /.well-known/change-password, "" if not ours
+	speakers  []*speaker // of the dialects
+	wellKnown string     // target of /.well-known/change-password, "" if not ours
 
 	name     string
 	loginURL string
@@ -81,6 +82,10 @@ type Site interface {
 	// Request notes that somebody forgot a password. Neither the answer nor
 	// the time it takes depends on whether an account exists.
 	Request(ctx context.Context, r reset.Request) (reference string, err error)
+
+	// Find tells what Request would lead to. Only a [Call] that is trusted
+	// asks.
+	Find(ctx context.Context, login string) (reset.Finding, error)
 
 	// Look tells what a token opens. It writes nothing.
 	Look(ctx context.Context, token string, ip netip.Addr) (reset.Grant, error)
@@ -140,6 +145,10 @@ type Options struct {
 	// form, "off" leaves that path to the app, anything else is a path or an
 	// absolute address as in LoginURL.
 	ChangePassword string
+
+	// Dialects are the contracts of other back ends that are spoken, by the
+	// names that operators know them by.
+	Dialects map[string]Dialect
 
 	// LinkTTL and CodeTTL are the lives of link and code as people are told.
 	// Defaults: [reset.DefaultLinkTTL], and [reset.DefaultCodeTTL] but no more
@@ -217,6 +226,9 @@ func New(o Options) (*Handler, error) {
 	if h.takeOver, err = h.parsePatterns(o.TakeOver); err != nil {
 		return nil, err
 	}
+	if err := h.parseDialects(o.Dialects); err != nil {
+		return nil, err
+	}
 	if h.pages, err = parsePages(o.Templates); err != nil {
 		return nil, err
 	}
@@ -224,8 +236,13 @@ func New(o Options) (*Handler, error) {
 }
 
 // Link returns the address of the page where the holder of a link token
-// chooses a new password.
-func (h *Handler) Link(token string) string { return h.AskLink() + "/link/" + token }
+// chooses a new password: the dialect's, if it has one, else ours.
+func (h *Handler) Link(dialect, token string) string {
+	if link := h.linkOf(dialect, token); link != "" {
+		return link
+	}
+	return h.AskLink() + "/link/" + token
+}
 
 // CancelLink returns the address of the "this wasn't me" page.
 func (h *Handler) CancelLink(token string) string { return h.AskLink() + "/cancel/" + token }

@@ -108,7 +108,7 @@ func TestLinks(t *testing.T) {
 	h := newHandler(t, o)
 	for got, want := range map[string]string{
 		h.AskLink():         "https://app.test/App/Reset",
-		h.Link("t-1"):       "https://app.test/App/Reset/link/t-1",
+		h.Link("", "t-1"):   "https://app.test/App/Reset/link/t-1",
 		h.CancelLink("t-1"): "https://app.test/App/Reset/cancel/t-1",
 	} {
 		if got != want {

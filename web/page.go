@@ -143,13 +143,13 @@ func (h *Handler) rehearse() error {
 		}
 		for _, name := range pageNames {
 			for _, full := range []bool{false, true} {
-				p := Page{Fault: string(faultUnknown)}
+				p := Page{Fault: string(FaultUnknown)}
 				if full {
 					p = Page{
 						Wait: words.Duration(time.Minute), Login: "alice", Reference: "reference",
 						Token: "token", MaskedLogin: "a***e", Errors: []string{"error"},
 						Rules: passwords.Rules{MinLength: 15, MaxLength: 128, MaxBytes: 512},
-						Fault: string(faultUnavailable), Script: h.pages.script, Scrub: h.prefix,
+						Fault: string(FaultUnavailable), Script: h.pages.script, Scrub: h.prefix,
 					}
 				}
 				h.complete(&p, words)

@@ -68,7 +68,9 @@ func clean(dst []byte, path string) (out []byte, twisted, odd bool) {
 // path is covered: with escapes decoded again, encoded and backward slashes as
 // slashes, cut at a control, with ".." ignored and its neighbours kept. It says
 // true of a path with too many segments to be sure.
-func (h *Handler) mayCover(raw string) bool {
+//
+// If a dialect covers it, that is returned too.
+func (h *Handler) mayCover(raw string) (by *speaker, yes bool) {
 	var space [512]byte
 	b := append(space[:0], raw...)
 	for range 3 {
@@ -87,13 +89,13 @@ func (h *Handler) mayCover(raw string) bool {
 			continue
 		}
 		if n == maxSegments {
-			return true
+			return nil, true
 		}
 		start := out
 		// Reading is ahead of writing: each segment was led by a slash, or is
 		// the very first of a path that has none, which is no path.
 		if i == 0 {
-			return false
+			return nil, false
 		}
 		b[out] = '/'
 		out++
@@ -126,12 +128,12 @@ func (h *Handler) mayCover(raw string) bool {
 			break
 		}
 		for to := from + 1; to <= n; to++ {
-			if barrier[to] && h.covers(b[starts[from]:starts[to]]) {
-				return true
+			if reading := b[starts[from]:starts[to]]; barrier[to] && h.covers(reading) {
+				return h.coveredBy(reading), true
 			}
 		}
 	}
-	return false
+	return nil, false
 }
 
 // hasEncodedSlash tells an escaped slash or backslash, which decoding hides.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,7 +26,17 @@ type Route struct {
 	Sensitive bool
 
 	kind  kind
-	token string // as it stands in the URL, "" if it cannot be one
+	token string   // as it stands in the URL, "" if it cannot be one
+	heard *hearing // the request is in a dialect
+}
+
+// LogAttrs returns what the log is to know of the request once it is answered,
+// as for a [log/slog.Logger].
+func (r Route) LogAttrs() []any {
+	if r.heard == nil {
+		return nil
+	}
+	return append([]any{slog.String("dialect", r.heard.name)}, r.heard.notes...)
 }
 
 type kind uint8
@@ -59,20 +70,27 @@ func (h *Handler) Route(r *http.Request) (Route, bool) {
 	var space [256]byte
 	path, twisted, odd := clean(space[:0], r.URL.Path)
 	odd = odd || hasEncodedSlash(r.URL.RawPath)
-
+	raw, escaped := r.URL.RawPath, true
+	if raw == "" {
+		raw, escaped = r.URL.Path, false
+	}
+	if !h.own(path) {
+		if heard := h.hear(raw, escaped); heard != nil {
+			return Route{heard: heard, Sensitive: true}, true
+		}
+		if s := h.coveredBy(path); s != nil {
+			return Route{heard: &hearing{speaker: s, fault: FaultUnknown}, Sensitive: true}, true
+		}
+	}
 	if h.covers(path) {
 		if odd {
-			return Route{kind: kindRefused, Sensitive: true}, true
+			return h.refused(nil), true
 		}
 		return h.classify(r, path), true
 	}
 	if twisted || odd {
-		raw := r.URL.RawPath
-		if raw == "" {
-			raw = r.URL.Path
-		}
-		if h.mayCover(raw) {
-			return Route{kind: kindRefused, Sensitive: true}, true
+		if by, yes := h.mayCover(raw); yes {
+			return h.refused(by), true
 		}
 	}
 	if h.wellKnown != "" {
@@ -94,9 +112,19 @@ func isCrooked(u *url.URL) bool {
 	return u.Opaque != "" || u.Path != "" && u.Path[0] != '/' && u.Path != "*"
 }
 
-// covers tells whether a clean path is under our own or taken over.
+// refused is the route of a path with more than one reading, one of them ours
+// or of the dialect s.
+func (h *Handler) refused(s *speaker) Route {
+	if s != nil {
+		return Route{heard: &hearing{speaker: s, fault: FaultRequest}, Sensitive: true}
+	}
+	return Route{kind: kindRefused, Sensitive: true}
+}
+
+// covers tells whether a clean path is under our own, taken over, or of a
+// dialect.
 func (h *Handler) covers(path []byte) bool {
-	if h.own(path) {
+	if h.own(path) || h.coveredBy(path) != nil {
 		return true
 	}
 	for i := range h.takeOver {

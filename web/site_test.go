@@ -34,6 +34,7 @@ type fakeSite struct {
 	err      error        // of every method
 	result   reset.Result // of Change
 	resultOf map[string]error
+	finding  reset.Finding
 	panics   bool
 }
 
@@ -60,6 +61,10 @@ func (s *fakeSite) Request(_ context.Context, r reset.Request) (string, error) {
 	}
 	s.request = r
 	return "R-2345-6789", nil
+}
+
+func (s *fakeSite) Find(context.Context, string) (reset.Finding, error) {
+	return s.finding, s.called("Find", netip.Addr{})
 }
 
 func (s *fakeSite) Look(_ context.Context, token string, ip netip.Addr) (reset.Grant, error) {

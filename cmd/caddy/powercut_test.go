@@ -308,7 +308,7 @@ func (willing) Apply(context.Context, reset.Change) reset.Attempt {
 func (anything) Check(string, []string) []passwords.Reason { return nil }
 func (anything) Rules() passwords.Rules                    { return passwords.Rules{} }
 
-func (nowhere) Link(token string) string       { return "https://example.com/link/" + token }
+func (nowhere) Link(_, token string) string    { return "https://example.com/link/" + token }
 func (nowhere) CancelLink(token string) string { return "https://example.com/cancel/" + token }
 func (nowhere) AskLink() string                { return "https://example.com" }
 

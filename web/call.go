@@ -1,0 +1,280 @@
+package web
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+)
+
+// maxCall bounds the body of a call: a client may bring the text of the mail.
+const maxCall = 64 << 10
+
+// A Call is one request in a dialect, and the only way of a dialect to the
+// domain. A method that returns an error returns one of package reset; where
+// the domain is not available that is [reset.ErrUnavailable].
+type Call struct {
+	x       *exchange
+	heard   *hearing
+	trusted bool
+
+	site    Site
+	release func()
+}
+
+// Request is what the client sent. Its body is read by [Call.Body].
+func (c *Call) Request() *http.Request { return c.x.r }
+
+// Header is that of the answer.
+func (c *Call) Header() http.Header { return c.x.w.Header() }
+
+// Param returns what stands in a variable segment of the path, decoded once.
+func (c *Call) Param(name string) string {
+	n := 0
+	for _, s := range c.heard.endpoint.segments {
+		if s.rest || s.name == "" {
+			continue
+		}
+		if s.name == name {
+			return c.heard.params[n]
+		}
+		n++
+	}
+	panic("web: no parameter " + name)
+}
+
+// Query returns what a name stands for in the query: its first value, as the
+// vendors' servers read it, or "".
+func (c *Call) Query(name string) string {
+	// A damaged pair is left out and does not hide the others.
+	q, _ := url.ParseQuery(c.x.r.URL.RawQuery)
+	return q.Get(name)
+}
+
+// Body reads the body, of at most 64 KiB and without a content coding.
+func (c *Call) Body() ([]byte, Fault) {
+	if len(c.x.r.Header.Values("Content-Encoding")) > 0 {
+		return nil, FaultMedia
+	}
+	return readBody(c.x.w, c.x.r, maxCall)
+}
+
+// Trust says that the client has shown the dialect's credential. It is exempt
+// from limits by address, as behind an app's own server all people have one.
+func (c *Call) Trust() { c.trusted = true }
+
+// Trusted tells whether Trust was called.
+func (c *Call) Trusted() bool { return c.trusted }
+
+// Note adds to the line about this request in the log. It must not be secret,
+// nor anything that the client chose.
+func (c *Call) Note(key, value string) {
+	c.heard.notes = append(c.heard.notes, slog.String(key, value))
+}
+
+// Key derives a key of the site for one purpose, the same after a restart.
+func (c *Call) Key(purpose string) ([32]byte, error) {
+	if err := c.open(); err != nil {
+		return [32]byte{}, err
+	}
+	return c.site.Key("dialect " + c.heard.name + " " + purpose), nil
+}
+
+// A Start is what a dialect may say about a reset that is asked for.
+type Start struct {
+	Login   string
+	Words   *reset.Words  // the caller's wording of the mail; nil: the dialect's
+	LinkTTL time.Duration // life of the link; 0: that of the site
+}
+
+// Start notes that a reset is asked for. Who asks too often gets the same answer and no mail, as these
+// clients know no other.
+//
+// A GET that no client of the vendor's sends, but a browser that reads ahead
+// or a page of another site that embeds it, has no effect either.
+func (c *Call) Start(s Start) error {
+	if c.x.r.Method == http.MethodGet && isIdle(c.x.r.Header) {
+		return nil
+	}
+	if err := c.open(); err != nil {
+		return err
+	}
+	reference, err := c.site.Request(c.x.r.Context(), reset.Request{
+		Login: s.Login, ClientIP: c.ip(), Dialect: c.heard.name, Words: s.Words, LinkTTL: s.LinkTTL,
+	})
+	if _, often := errors.AsType[*reset.LimitError](err); often {
+		return nil
+	}
+	if err == nil {
+		c.Note("reference", reference)
+	}
+	return c.known(err)
+}
+
+// Find tells whether a login has an account, to a client that is trusted.
+// Everybody else is told [reset.Found].
+func (c *Call) Find(login string) (reset.Finding, error) {
+	if !c.trusted {
+		return reset.Found, nil
+	}
+	if err := c.open(); err != nil {
+		return reset.Found, err
+	}
+	found, err := c.site.Find(c.x.r.Context(), login)
+	return found, c.known(err)
+}
+
+// Look tells what a token opens, and changes nothing.
+func (c *Call) Look(token string) (reset.Grant, error) {
+	if err := c.open(); err != nil {
+		return reset.Grant{}, err
+	}
+	g, err := c.site.Look(c.x.r.Context(), token, c.ip())
+	return g, c.known(err)
+}
+
+// Code exchanges a code for a token. What cannot be a login has no code either.
+func (c *Call) Code(login, code string) (token string, err error) {
+	if err := c.open(); err != nil {
+		return "", err
+	}
+	token, err = c.site.Code(c.x.r.Context(), reset.CodeEntry{Login: login, Code: code, ClientIP: c.ip()})
+	if errors.Is(err, reset.ErrLogin) {
+		err = reset.ErrCode
+	}
+	return token, c.known(err)
+}
+
+// Change sets a new password. "Changed" may be said after
+// [reset.StatusChanged] only.
+func (c *Call) Change(token, password string) (reset.Result, error) {
+	if err := c.open(); err != nil {
+		return reset.Result{}, err
+	}
+	result, err := c.site.Change(c.x.r.Context(), reset.NewPassword{Token: token, Password: password, ClientIP: c.ip()})
+	return result, c.known(err)
+}
+
+// Reasons puts into words why a password is not acceptable, or what the app
+// said of one, in the language of the client, as plain text.
+func (c *Call) Reasons(result reset.Result, err error) string {
+	var texts []string
+	if rules, ok := errors.AsType[*reset.PasswordError](err); ok {
+		texts = c.x.reasons(rules.Reasons)
+	} else {
+		texts = c.x.refusal(reset.PlainText(result.Detail, reset.MaxDetail))
+	}
+	return strings.Join(texts, " ")
+}
+
+// Follow answers as our own page for a link does.
+func (c *Call) Follow(token string) {
+	if err := c.open(); err != nil {
+		c.x.failWith(err)
+		return
+	}
+	c.x.choose(c.site, http.StatusOK, token, c.x.prefix+"/link")
+}
+
+// Submit answers as our own page for a new password does.
+func (c *Call) Submit(token, password, repeated string) {
+	if err := c.open(); err != nil {
+		c.x.failWith(err)
+		return
+	}
+	c.x.change(c.site, fields{"token": token, "password": password, "password_repeat": repeated})
+}
+
+// Answer sends an answer.
+func (c *Call) Answer(status int, media string, body []byte) { c.x.send(status, media, body) }
+
+// JSON sends a document in compact form, its members in the order of the
+// struct's fields. Nothing is escaped for HTML: other languages do not do it.
+func (c *Call) JSON(status int, media string, v any) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic("web: answer of a dialect: no JSON")
+	}
+	c.x.send(status, media, bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
+}
+
+// Allow lists the methods of the endpoint, as for the header Allow.
+func (c *Call) Allow() string {
+	if c.heard.endpoint == nil {
+		return ""
+	}
+	return strings.Join(slices.Sorted(maps.Keys(c.heard.endpoint.Methods)), ", ")
+}
+
+// open takes the domain for the rest of the call.
+func (c *Call) open() error {
+	if c.site != nil {
+		return nil
+	}
+	site, release, err := c.x.open(c.x.r.Context())
+	if err != nil {
+		return c.known(err)
+	}
+	c.site, c.release = site, release
+	return nil
+}
+
+func (c *Call) close() {
+	if c.release != nil {
+		c.release()
+	}
+}
+
+// known logs an error that is not of the domain and replaces it.
+func (c *Call) known(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, _, known := faultOf(err); known {
+		return err
+	}
+	c.x.logFault("request of a dialect not answered as asked", err)
+	return reset.ErrUnavailable
+}
+
+func (c *Call) ip() netip.Addr {
+	if c.trusted {
+		return netip.Addr{}
+	}
+	return c.x.ip
+}
+
+// answer answers a request in a dialect.
+func (x *exchange) answer(heard *hearing) {
+	c := &Call{x: x, heard: heard}
+	x.call = c
+	defer c.close()
+	if heard.endpoint == nil {
+		heard.Fail(c, heard.fault)
+		return
+	}
+	if !x.admit(heard.endpoint.Origins) {
+		heard.Fail(c, FaultForeign)
+		return
+	}
+	do, ok := heard.endpoint.Methods[x.r.Method]
+	switch {
+	case ok:
+		do(c)
+	case len(heard.endpoint.Methods) == 0:
+		heard.Fail(c, FaultUnknown)
+	default:
+		heard.Fail(c, FaultMethod)
+	}
+}
