@@ -39,8 +39,10 @@ var errMoving = errors.New("file is being written")
 // The first line names the columns, in any order; name and locale may be
 // missing, and others are refused. A person is found by login or by email,
 // without regard to the case of ASCII letters. Several rows may share an
-// email: up to five are found, in the order of the file. Rows without a valid
-// email are never found; the log says how many there are.
+// email: up to five are found, in the order of the file, those with an email
+// before those without. A row whose email is empty is found by its login. Rows
+// with an email that is not valid, or with neither login nor email, are never
+// found; the log says how many there are.
 //
 // The file is read again when it has changed, within a second and during a
 // lookup; no goroutine runs. If the new one is damaged, which includes a last
@@ -162,9 +164,9 @@ func (f *File) read() error {
 // report logs what was read, and what of it will never be found.
 func (f *File) report(t *table) {
 	f.log.Info("directory file read", "file", f.path, "accounts", len(t.accounts))
-	if t.unmailable.rows > 0 {
-		f.log.Warn("directory file has rows without a valid email, which are left out",
-			"file", f.path, "rows", t.unmailable.rows, "first_line", t.unmailable.firstLine)
+	if t.left.rows > 0 {
+		f.log.Warn("directory file has rows with an email that is not valid, or with neither login nor email, which are left out",
+			"file", f.path, "rows", t.left.rows, "first_line", t.left.firstLine)
 	}
 	if t.crowded.rows > 0 {
 		f.log.Warn("directory file has more rows with one login or email than are found by it",

@@ -57,8 +57,13 @@ func TestFileLookup(t *testing.T) {
 		"mike,47,mike@example.com,,\r\n"+
 		"nomail,48,,,\r\n"+
 		"badmail,49,nobody,,\r\n"+
+		",50,,,\r\n"+
+		"bob@example.com,51, ,,\r\n"+
 		"f1,1,f@example.com,,\r\nf2,2,f@example.com,,\r\nf3,3,f@example.com,,\r\n"+
-		"f4,4,f@example.com,,\r\nf5,5,f@example.com,,\r\nf6,6,F@example.com,,\r\n")
+		"G@example.com,9,,,\r\n"+
+		"f4,4,f@example.com,,\r\nf5,5,f@example.com,,\r\nf6,6,F@example.com,,\r\n"+
+		"g1,11,g@example.com,,\r\ng2,12,g@example.com,,\r\ng3,13,g@example.com,,\r\n"+
+		"g4,14,g@example.com,,\r\ng5,15,g@example.com,,\r\n")
 	var log bytes.Buffer
 	d, err := directory.NewFile(path, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
@@ -67,6 +72,8 @@ func TestFileLookup(t *testing.T) {
 	tests := []struct{ name, login, want string }{
 		{"login", "alice", "42"},
 		{"email", "alice@example.com", "42"},
+		{"email and a login without one", "bob@example.com", "43 51"},
+		{"five before a login without one", "g@example.com", "11 12 13 14 15"},
 		{"email in capitals", "ALICE@EXAMPLE.COM", "42"},
 		{"two logins", "BOB", "43 44"},
 		{"login is email", "carol@example.com", "45 46"},
@@ -75,7 +82,7 @@ func TestFileLookup(t *testing.T) {
 		{"unknown", "dave", ""},
 		{"empty", "", ""},
 		{"Kelvin sign", "mi\u212ae", ""},
-		{"no email", "nomail", ""},
+		{"no email", "nomail", "48"},
 		{"no valid email", "badmail", ""},
 		{"name", "Doe, Alice", ""},
 		{"space", "alice ", ""},
@@ -91,7 +98,11 @@ func TestFileLookup(t *testing.T) {
 	if diff := cmp.Diff(want, lookup(t, d, "alice")); diff != "" {
 		t.Error(diff)
 	}
-	for _, s := range []string{"accounts=12", "without a valid email", "rows=2 first_line=8", "found=5 rows=1 first_line=15"} {
+	want = []reset.Account{{ID: "48", Login: "nomail"}}
+	if diff := cmp.Diff(want, lookup(t, d, "nomail")); diff != "" {
+		t.Error(diff)
+	}
+	for _, s := range []string{"accounts=20", "an email that is not valid", "rows=2 first_line=9", "found=5 rows=2 first_line=15"} {
 		if !strings.Contains(log.String(), s) {
 			t.Errorf("no %q in the log:\n%s", s, log.String())
 		}
@@ -123,9 +134,12 @@ func TestBrokenFiles(t *testing.T) {
 		{"stray quote", header + "1,a\"b,a@example.com,,\n", "line 2: bare"},
 		{"id twice", header + "7,a,a@example.com,,\n8,b,b@example.com,,\n\n7,c,c@example.com,,\n", "line 5: id is that of line 2"},
 		{"id twice, without address", header + "7,a,,,\n7,c,c@example.com,,\n", "line 3: id is that of line 2"},
+		{"id twice, the second without address", header + "7,c,c@example.com,,\n7,a,,,\n", "line 3: id is that of line 2"},
 		{"no id", header + ",a,a@example.com,,\n", "line 2: id is empty"},
 		{"id too long", header + strings.Repeat("1", 129) + ",a,a@example.com,,\n", "line 2: id is empty"},
 		{"no login", header + "1,,a@example.com,,\n", "line 2: login is empty"},
+		{"no id and no address", header + ",a,,,\n", "line 2: id is empty"},
+		{"login with control and no address", header + "1,a\x00b,,,\n", "line 2: login is empty"},
 		{"login with control", header + "1,a\x00b,a@example.com,,\n", "line 2: login is empty"},
 		{"Latin-1", header + "1,a,a@example.com,J\xfcrgen,\n", "line 2: not UTF-8"},
 		{"line number after a field of two lines", header + "1,a,a@example.com,\"A\nB\",\n,b,b@example.com,,\n", "line 4: id is empty"},

@@ -23,8 +23,14 @@ type table struct {
 	accounts []reset.Account
 	byName   map[string][]int32 // folded login or email → up to five accounts
 
-	unmailable omission // rows without a valid email
-	crowded    omission // rows that share a name with five before them
+	left    omission // rows that nobody can be found by
+	crowded omission // rows that share a name with five before them
+}
+
+// A row is an account with its line in the file.
+type row struct {
+	reset.Account
+	line int
 }
 
 // An omission counts rows that will not be found.
@@ -65,19 +71,34 @@ func parseTable(data []byte) (*table, error) {
 
 	t := &table{byName: make(map[string][]int32)}
 	lines := make(map[string]int) // of the ids
+	var mailless []row
 	for {
 		record, err := r.Read()
 		if err == io.EOF {
-			return t, nil
+			break
 		}
 		if err != nil {
 			return nil, lineError(err)
 		}
 		line, _ := r.FieldPos(0)
-		if err := t.add(record, place, line, lines); err != nil {
+		a, err := parseRow(record, place, line, lines)
+		switch {
+		case err != nil:
 			return nil, fmt.Errorf("line %d: %w", line, err)
+		case a == nil:
+			t.left.count(line)
+		case a.Email == "":
+			mailless = append(mailless, row{*a, line})
+		default:
+			t.add(row{*a, line})
 		}
 	}
+	// At last, so that none takes the place of an account that can be mailed:
+	// with some apps anybody may take another's address for a login.
+	for _, r := range mailless {
+		t.add(r)
+	}
+	return t, nil
 }
 
 // parseHeader returns for each of columns where it stands in a row, or -1.
@@ -105,8 +126,8 @@ func parseHeader(header []string) ([]int, error) {
 	return place, nil
 }
 
-// add adds the account of one row.
-func (t *table) add(record []string, place []int, line int, lines map[string]int) error {
+// parseRow returns the account of one row, or nil if nobody can be found by it.
+func parseRow(record []string, place []int, line int, lines map[string]int) (*reset.Account, error) {
 	field := func(c int) string {
 		if place[c] < 0 {
 			return ""
@@ -115,34 +136,34 @@ func (t *table) add(record []string, place []int, line int, lines map[string]int
 	}
 	for _, s := range record {
 		if !utf8.ValidString(s) {
-			return errors.New("not UTF-8")
+			return nil, errors.New("not UTF-8")
 		}
 	}
-	a := reset.Account{ID: field(0), Login: field(1), Email: field(2), Name: field(3), Locale: field(4)}
+	a := &reset.Account{ID: field(0), Login: field(1), Email: field(2), Name: field(3), Locale: field(4)}
 	if other, ok := lines[a.ID]; ok {
-		return fmt.Errorf("id is that of line %d", other)
+		return nil, fmt.Errorf("id is that of line %d", other)
 	}
 	lines[a.ID] = line
-	// Old user tables hold addresses that are none. They must not keep
-	// everybody else from a new password.
-	if reset.ValidAddress(a.Email) != nil {
-		t.unmailable.count(line)
-		return nil
+	// Old user tables hold addresses that are none, and guests without a name.
+	// They must not keep everybody else from a new password.
+	if a.Email == "" && a.Login == "" || a.Email != "" && reset.ValidAddress(a.Email) != nil {
+		return nil, nil
 	}
-	if err := checkAccount(&a); err != nil {
-		return err
-	}
+	return a, checkAccount(a)
+}
+
+// add makes an account known by its login and its email.
+func (t *table) add(r row) {
 	i := int32(len(t.accounts))
-	t.accounts = append(t.accounts, a)
-	login, email := reset.Fold(a.Login), reset.Fold(a.Email)
+	t.accounts = append(t.accounts, r.Account)
+	login, email := reset.Fold(r.Login), reset.Fold(r.Email)
 	crowded := !t.index(login, i)
-	if email != login && !t.index(email, i) {
+	if email != "" && email != login && !t.index(email, i) {
 		crowded = true
 	}
 	if crowded {
-		t.crowded.count(line)
+		t.crowded.count(r.line)
 	}
-	return nil
 }
 
 // index makes an account known by a name, unless five are already.
@@ -155,7 +176,7 @@ func (t *table) index(name string, i int32) bool {
 }
 
 func (o *omission) count(line int) {
-	if o.rows == 0 {
+	if o.rows == 0 || line < o.firstLine {
 		o.firstLine = line
 	}
 	o.rows++

@@ -6,8 +6,8 @@
 // are text of bounded length, addresses fulfil [reset.ValidAddress], names are
 // one line without control characters. One account that fails the check in a
 // lookup by webhook fails that lookup, as mail to the wrong place is worse
-// than none. An account without an address is left out, since nothing can be
-// mailed to it.
+// than none. An account without an address is returned with an empty one:
+// nothing can be mailed to it, and that is not the same as an unknown login.
 //
 // Neither keeps what it was asked, or puts a login, an address or a name into
 // an error or a log.
@@ -40,7 +40,8 @@ import (
 // and for an unknown login 200 or 404 with {"accounts":[]}. A 404 without
 // that body is a wrong URL and an error, as is a sixth account: an app that
 // returns everybody must not have everybody mailed. The id may be an integer;
-// name and locale may be missing.
+// name and locale may be missing. An email that is empty, null or missing means
+// that the account has none.
 type Webhook struct {
 	Client *webhookout.Client
 	Site   string // as the app is told
@@ -107,13 +108,10 @@ func parseAccounts(a webhookout.Answer) ([]reset.Account, error) {
 		if err != nil {
 			return nil, broken(fmt.Sprintf("account %d of the answer: %v", i+1, err))
 		}
-		if account.Email == "" {
-			continue
-		}
 		if err := checkAccount(&account); err != nil {
 			return nil, broken(fmt.Sprintf("account %d of the answer: %v", i+1, err))
 		}
-		if err := reset.ValidAddress(account.Email); err != nil {
+		if err := reset.ValidAddress(account.Email); err != nil && account.Email != "" {
 			return nil, broken(fmt.Sprintf("account %d of the answer: %v", i+1, err))
 		}
 		if ids[account.ID] {

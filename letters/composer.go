@@ -7,6 +7,12 @@
 // account come its address, its login and its name, and the last two only when
 // they are clean (see [Data]). The HTML part loads nothing from anywhere.
 //
+// A reset letter of a dialect may be worded by the operator, or by a caller
+// whom the dialect trusts to bring words (see [Options.Wordings]). What a
+// letter has to say and such a wording does not is said below it. A caller's
+// words are shown as plain text, and no link is made of anything in them; that
+// they hold none is for whoever takes them to see to.
+//
 // A message is pure ASCII but for a recipient whose local part is not, its
 // lines end in CRLF and are short, so every relay takes it unchanged and a bare
 // CR or LF cannot end it early (CVE-2023-51764).
@@ -70,6 +76,13 @@ type Options struct {
 	// names than [TemplateNames] are left alone: pages may lie there too. Nil:
 	// none.
 	Templates fs.FS
+
+	// Wordings are those of the dialects that the site speaks, by name. The
+	// letter of a dialect that is not there, or that has no text, is worded as
+	// ours, and so is one whose wording wants a code while the account has
+	// none. A subject holds no placeholder: it is read where the mail itself
+	// is not, and the same for everybody.
+	Wordings map[string]reset.Wording
 }
 
 // A Composer writes the letters of one site. It implements [reset.Composer].
@@ -80,10 +93,13 @@ type Composer struct {
 	host      string
 	locale    string
 	templates map[reset.LetterKind]template
+	wordings  map[string]reset.Wording
+	addendum  template // what stands below a wording
 }
 
-// New checks the options, reads the operator's templates and tries them out.
-// Its errors say which option is wrong, or file and line of a template.
+// New checks the options, reads the operator's templates and tries them and
+// the wordings out. Its errors say which option or dialect is wrong, or file
+// and line of a template.
 func New(o Options) (*Composer, error) {
 	from, err := parseSender(o.From)
 	if err != nil {
@@ -116,6 +132,9 @@ func New(o Options) (*Composer, error) {
 	if err := c.tryOut(); err != nil {
 		return nil, fmt.Errorf("templates: %w", err)
 	}
+	if err := c.takeWordings(o.Wordings); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -129,26 +148,47 @@ func (c *Composer) Compose(l reset.Letter) (reset.Message, error) {
 	if err := check(l); err != nil {
 		return reset.Message{}, fmt.Errorf("composing letter: %w", err)
 	}
-	t, ok := c.templates[l.Kind]
-	if !ok {
-		return reset.Message{}, fmt.Errorf("composing letter: unknown kind %q", l.Kind)
-	}
 	data := c.data(l, to)
-	text, html, err := t.execute(data)
+	said, err := c.say(l, data)
 	if err != nil {
-		// The error of a template quotes the data it failed on.
-		return reset.Message{}, fmt.Errorf("composing letter: template %s failed", l.Kind)
+		return reset.Message{}, fmt.Errorf("composing letter: %w", err)
 	}
-	subject := t.subject(data)
-	if !printable(subject) {
-		return reset.Message{}, errors.New("composing letter: subject is not one line of text")
-	}
-	h := c.header(l, to, data, subject)
-	body, err := encode(h, text, html)
+	h := c.header(l, to, data, said.subject)
+	body, err := encode(h, said.text, said.html)
 	if err != nil {
 		return reset.Message{}, fmt.Errorf("composing letter: %w", err)
 	}
 	return reset.Message{From: c.from.Address, To: to, Data: body}, nil
+}
+
+// content is what a mail says.
+type content struct {
+	subject, text, html string
+}
+
+// say puts a letter into words, its dialect's where it has them.
+func (c *Composer) say(l reset.Letter, d Data) (content, error) {
+	if w, ok := c.wordingOf(l); ok {
+		// Values of this letter may make a wording too long that was not when
+		// it was tried out. The person must have a mail all the same.
+		if said, err := c.word(w, l, d); err == nil {
+			return said, nil
+		}
+	}
+	t, ok := c.templates[l.Kind]
+	if !ok {
+		return content{}, fmt.Errorf("unknown kind %q", l.Kind)
+	}
+	text, html, err := t.execute(d)
+	if err != nil {
+		// The error of a template quotes the data it failed on.
+		return content{}, fmt.Errorf("template %s failed", l.Kind)
+	}
+	subject := t.subject(d)
+	if !printable(subject) {
+		return content{}, errors.New("subject is not one line of text")
+	}
+	return content{subject, text, html}, nil
 }
 
 // header returns the fields, in the order in which they stand in the message.

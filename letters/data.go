@@ -2,13 +2,9 @@ package letters
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/net/idna"
-	"golang.org/x/net/publicsuffix"
-	"golang.org/x/text/unicode/norm"
-
+	"github.com/caddy-password-reset/caddy-password-reset/links"
 	"github.com/caddy-password-reset/caddy-password-reset/locales"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
@@ -94,59 +90,11 @@ func (c *Composer) data(l reset.Letter, to string) Data {
 
 // clean returns what of a text from the directory may be shown, or "".
 func clean(s string) string {
-	s = reset.PlainText(strings.Map(visible, s), maxForeign)
-	if linkLike(s) {
+	s = reset.PlainText(links.Visible(s), maxForeign)
+	// A mail reader would decode an encoded word (RFC 2047) within a name, also
+	// where it stands in quotes, and what comes out was seen by nobody.
+	if links.Like(s) || strings.Contains(s, "=?") {
 		return ""
 	}
 	return s
-}
-
-// visible drops what nobody sees: it would hide a link from linkLike.
-func visible(r rune) rune {
-	if !unicode.IsSpace(r) && !unicode.IsPrint(r) ||
-		unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
-		return -1
-	}
-	return r
-}
-
-// linkLike reports whether a mail reader could make a link of s or of a part
-// of it: a URL, an address, a domain under a public suffix. "J.R. Tolkien"
-// and "alice.smith" are none.
-func linkLike(s string) bool {
-	// What looks like an ASCII dot or slash is taken as one.
-	s = strings.ReplaceAll(norm.NFKC.String(s), "。", ".")
-	if strings.ContainsAny(s, "@/\\:<>") {
-		return true
-	}
-	words := strings.FieldsFunc(s, func(r rune) bool {
-		return r != '.' && r != '-' && !unicode.In(r, unicode.L, unicode.M, unicode.N)
-	})
-	for _, word := range words {
-		word = strings.Trim(word, ".-")
-		domain, err := idna.Punycode.ToASCII(word)
-		if err != nil || strings.HasPrefix(word, "www.") {
-			return true
-		}
-		domain = asciiLower(domain)
-		if !strings.Contains(domain, ".") {
-			continue
-		}
-		// An unlisted top level comes back as a suffix of one label that is
-		// not ICANN's.
-		suffix, icann := publicsuffix.PublicSuffix(domain)
-		if icann || strings.Contains(suffix, ".") {
-			return true
-		}
-	}
-	return false
-}
-
-func asciiLower(s string) string {
-	return strings.Map(func(r rune) rune {
-		if 'A' <= r && r <= 'Z' {
-			return r + ('a' - 'A')
-		}
-		return r
-	}, s)
 }

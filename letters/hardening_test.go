@@ -27,6 +27,7 @@ func TestHostileNames(t *testing.T) {
 		{"header", "A\r\nBcc: evil@evil.test", "Hello,"},
 		{"header without address", "A\r\nX-Y; z", "Hello A X-Y; z,"},
 		{"NUL", "A\x00B", "Hello AB,"},
+		{"encoded word", "=?utf-8?q?evil=2Ecom?=", "Hello,"},
 		{"not UTF-8", "A\xffB", "Hello AB,"},
 		{"bidi override", "A\u202eecilA", "Hello AecilA,"},
 		{"markup", "<b>x</b>", "Hello,"},

@@ -16,9 +16,13 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
-// maxPart bounds a part that an operator's template writes. Gmail cuts a mail
-// off at about 100 kB, and with it the link.
-const maxPart = 64 << 10
+const (
+	// maxPart bounds a part that an operator's template writes. Gmail cuts a
+	// mail off at about 100 kB, and with it the link.
+	maxPart = 64 << 10
+	// maxSubject bounds a subject that is not ours.
+	maxSubject = 200
+)
 
 //go:embed templates
 var builtin embed.FS
@@ -165,7 +169,7 @@ func (c *Composer) tryOut() error {
 			if t.text.Lookup("subject") != nil {
 				if s, err := t.ownSubject(d); err != nil {
 					return err
-				} else if s == "" || len(s) > 200 || !printable(s) {
+				} else if s == "" || len(s) > maxSubject || !printable(s) {
 					return fmt.Errorf("%s.txt: the subject must be one short line", kind)
 				}
 			}

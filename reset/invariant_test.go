@@ -261,16 +261,23 @@ func TestInvariantNothingSecretInTheLog(t *testing.T) {
 }
 
 // Invariant 6: the same rows of the same size are written for a login that
-// exists, one that does not, and one whose limits are used up.
+// exists, one that does not, one without an address, and one whose limits are
+// used up.
 func TestInvariantSameWorkForEveryLogin(t *testing.T) {
+	sameWork(t, func(login string) reset.Request { return reset.Request{Login: login} })
+}
+
+// sameWork compares what requests for different logins make the store do.
+func sameWork(t *testing.T, request func(login string) reset.Request) {
+	t.Helper()
 	work := func(prepare, login string) (updates [][]int) {
 		inStore(t, func(t *testing.T, w *world, rec *recorder) {
 			if prepare != "" {
-				w.ask(prepare)
+				w.request(request(prepare))
 				time.Sleep(10 * time.Second)
 			}
 			rec.reset()
-			w.ask(login)
+			w.request(request(login))
 			time.Sleep(10 * time.Second)
 			w.site.Code(context.Background(), reset.CodeEntry{Login: login, Code: "12345678"})
 			updates = rec.sizes()
@@ -284,14 +291,49 @@ func TestInvariantSameWorkForEveryLogin(t *testing.T) {
 	if miss := work("", "nobod"); !slices.EqualFunc(hit, miss, slices.Equal) {
 		t.Errorf("hit  %v\nmiss %v", hit, miss)
 	}
+	if mailless := work("", "carol"); !slices.EqualFunc(hit, mailless, slices.Equal) {
+		t.Errorf("hit        %v\nno address %v", hit, mailless)
+	}
 	again, limitedMiss := work("alice", "alice"), work("nobod", "nobod")
 	if !slices.EqualFunc(again, limitedMiss, slices.Equal) {
 		t.Errorf("limited hit  %v\nlimited miss %v", again, limitedMiss)
+	}
+	if mailless := work("carol", "carol"); !slices.EqualFunc(again, mailless, slices.Equal) {
+		t.Errorf("limited hit        %v\nlimited no address %v", again, mailless)
 	}
 	// The account's own limit, where the typed login has not met its one.
 	byAddress, missed := work("alice", "alice@example.com"), work("alice", "nobod@example.com")
 	if !slices.EqualFunc(byAddress, missed, slices.Equal) {
 		t.Errorf("account limited %v\nmiss            %v", byAddress, missed)
+	}
+}
+
+// Rows are padded to steps. Whatever the length of what was typed and of a
+// caller's words, nothing that is stored for a hit alone may take a row over
+// the next step.
+func TestInvariantSameWorkAtEveryLength(t *testing.T) {
+	const step = 768
+	long := reset.Account{ID: strings.Repeat("<", 128), Login: "alice", Email: "alice@example.com"}
+	rows := func(r reset.Request, found ...reset.Account) (updates [][]int) {
+		inStore(t, func(t *testing.T, w *world, rec *recorder) {
+			w.dir.put(r.Login, found...)
+			w.request(r)
+			time.Sleep(10 * time.Second)
+			updates = rec.sizes()
+		})
+		return updates
+	}
+	for n := 1; n < step/6; n += 2 { // six bytes each in a row
+		r := reset.Request{Login: strings.Repeat("<", n)}
+		if hit, miss := rows(r, long), rows(r); !slices.EqualFunc(hit, miss, slices.Equal) {
+			t.Fatalf("login of %d\nhit  %v\nmiss %v", n, hit, miss)
+		}
+	}
+	for n := 0; n < step*3/4; n += 12 { // sixteen bytes in base64
+		r := reset.Request{Login: "x", Words: &reset.Words{Text: strings.Repeat("x", n)}}
+		if hit, miss := rows(r, long), rows(r); !slices.EqualFunc(hit, miss, slices.Equal) {
+			t.Fatalf("%d bytes of words\nhit  %v\nmiss %v", n, hit, miss)
+		}
 	}
 }
 

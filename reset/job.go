@@ -55,10 +55,11 @@ type job struct {
 	Deadline  int64  `json:"deadline"`
 	Reference string `json:"reference"`
 
-	// Mail: what was typed, and after the first look which of its accounts
-	// this job is for, and whether that account's limits have counted it.
+	// Mail: what was typed, and after the first look the key of the record of
+	// the account that this job is for, or of the decoy: an id would make the
+	// row of a hit longer. And whether that account's limits have counted it.
 	Login   string `json:"login,omitempty"`
-	Account string `json:"account,omitempty"`
+	Account []byte `json:"account,omitempty"`
 	Counted bool   `json:"counted,omitempty"`
 	Dialect string `json:"dialect,omitempty"`
 	Words   *words `json:"words,omitempty"`

@@ -1,6 +1,7 @@
 package reset
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -51,7 +52,7 @@ func (s *Site) runMail(ctx context.Context, h *heldJob) error {
 }
 
 // isFirst reports whether this is the first look at a request.
-func (h *heldJob) isFirst() bool { return h.Attempt == 1 && h.Account == "" }
+func (h *heldJob) isFirst() bool { return h.Attempt == 1 && h.Account == nil }
 
 // errTooOften says that a login is asked for too often to be looked up.
 var errTooOften = errors.New("login asked for too often")
@@ -83,13 +84,13 @@ func (s *Site) lookup(ctx context.Context, h *heldJob) (own *Account, others []A
 		}
 		usable = append(usable, a)
 	}
-	if h.Account != "" {
+	if h.Account != nil {
 		for n := range usable {
-			if usable[n].ID == h.Account {
+			if bytes.Equal(s.accountKey(usable[n].ID), h.Account) {
 				return &usable[n], nil, nil
 			}
 		}
-		return nil, nil, nil // the account is gone since
+		return nil, nil, nil // the account is gone since, or there was none
 	}
 	if len(usable) == 0 {
 		return nil, nil, nil
@@ -103,11 +104,11 @@ const lookupTimeout = 15 * time.Second
 // the others.
 func (s *Site) mint(ctx context.Context, h *heldJob, m *minting, others []Account) error {
 	pinned := h.job
-	pinned.Account, pinned.Counted = m.account.ID, true
+	pinned.Account, pinned.Counted = m.recordKey(), true
 	siblings := make([]job, len(others))
 	for n, a := range others {
 		siblings[n] = s.newJob(jobMail, m.now, mailDeadline, h.Reference)
-		siblings[n].Deadline, siblings[n].Login, siblings[n].Account = h.Deadline, h.Login, a.ID
+		siblings[n].Deadline, siblings[n].Login, siblings[n].Account = h.Deadline, h.Login, s.accountKey(a.ID)
 		siblings[n].Dialect, siblings[n].Words, siblings[n].LinkTTL = h.Dialect, h.Words, h.LinkTTL
 	}
 	due := dueOf(h.key)

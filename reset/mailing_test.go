@@ -2,6 +2,7 @@ package reset_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -128,6 +129,66 @@ func TestDirectoryIsNotTrusted(t *testing.T) {
 			})
 		})
 	}
+}
+
+// That somebody has no address is no fault, and none of the mails to others
+// waits for it.
+func TestAccountWithoutAnAddress(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.dir.accounts["shared"] = []reset.Account{{ID: "1", Login: "shared"}, alice, {ID: "2", Login: "shared"}, bob}
+		w.ask("carol")
+		w.ask("shared")
+		time.Sleep(2 * time.Hour)
+		var to []string
+		for _, l := range w.relay.all(reset.LetterReset) {
+			to = append(to, l.To.ID)
+		}
+		slices.Sort(to)
+		if !slices.Equal(to, []string{alice.ID, bob.ID}) {
+			t.Errorf("mails to %q", to)
+		}
+		if log := w.logText(); strings.Contains(log, `"alarm":true`) || strings.Contains(log, `"level":"WARN"`) {
+			t.Errorf("log:\n%s", log)
+		}
+		if strings.Count(w.logText(), "no account that can get mail") != 1 {
+			t.Errorf("nobody can find out where the mail is:\n%s", w.logText())
+		}
+	})
+}
+
+// Each account of a login has a mail of its own, however often that of another
+// is tried.
+func TestRetryIsForOneAccount(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.relay.say(func(reset.Letter) reset.Delivery { return reset.Delivery{Status: reset.NotSent} })
+		w.ask("family@example.com")
+		time.Sleep(5 * time.Minute)
+		w.relay.say(nil)
+		time.Sleep(time.Hour)
+		var to []string
+		for _, l := range w.relay.all(reset.LetterReset) {
+			to = append(to, l.To.ID)
+		}
+		slices.Sort(to)
+		if !slices.Equal(to, []string{"71", "72"}) {
+			t.Errorf("mails to %q", to)
+		}
+	})
+}
+
+// An account that loses its address while its mail waits is mailed no more.
+func TestAddressThatIsGone(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.relay.say(func(reset.Letter) reset.Delivery { return reset.Delivery{Status: reset.NotSent} })
+		w.ask("alice")
+		time.Sleep(10 * time.Second)
+		w.relay.say(nil)
+		w.dir.put("alice", reset.Account{ID: alice.ID, Login: alice.Login})
+		time.Sleep(2 * time.Hour)
+		if n := w.relay.count(reset.LetterReset); n != 0 {
+			t.Errorf("%d mails", n)
+		}
+	})
 }
 
 func TestRefusedLoginAtTheRelayIsNotHammered(t *testing.T) {

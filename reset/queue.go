@@ -43,10 +43,16 @@ func (q *queueState) begin(j id) bool {
 	return true
 }
 
-func (q *queueState) end(j id) {
+// end frees the place of a job and, after a pause, has the queue read for the
+// next one.
+func (q *queueState) end(j id, pause time.Duration) {
 	q.mu.Lock()
 	delete(q.busy, j)
 	q.mu.Unlock()
+	if pause > 0 {
+		time.AfterFunc(pause, q.poke)
+		return
+	}
 	q.poke()
 }
 

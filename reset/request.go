@@ -43,8 +43,11 @@ func (s *Site) Request(ctx context.Context, r Request) (reference string, err er
 		return "", ErrUnavailable
 	}
 	j := s.newJob(jobMail, now, mailDeadline, newReference())
-	j.Login, j.Dialect, j.Words = login, r.Dialect, words
-	j.LinkTTL = min(r.LinkTTL, MaxLinkTTL).Milliseconds()
+	j.Login, j.Dialect = login, r.Dialect
+	if s.queue(jobMail).count.Load() < maxWordedJob {
+		j.Words = words
+	}
+	j.LinkTTL = max(0, min(r.LinkTTL, MaxLinkTTL)).Milliseconds()
 	due := now.Add(minMailDelay + rand.N(maxMailDelay-minMailDelay))
 	err = s.update(ctx, func(tx kv.Tx) error {
 		return s.addJob(tx, jobMail, j, due)

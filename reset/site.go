@@ -34,6 +34,7 @@ const (
 	attemptWait  = 2 * time.Second // how long a change waits for its turn
 	personWaits  = 5 * time.Second // how long a person waits for the app
 	maxQueuedJob = 100_000         // mails or changes of one site waiting
+	maxWordedJob = 2_000           // mails waiting, from which on callers' words, of up to 32 KiB a row, are left out
 
 	updateTimeout = 10 * time.Second // how long a person waits for the store
 )

@@ -16,6 +16,9 @@ const (
 	// has added, and idleInterval how often where there is no other.
 	pollInterval = time.Second
 	idleInterval = 30 * time.Second
+	// stalePause is how soon a queue is read again after a job in it turned out
+	// to be gone: a scan may show the same one at once.
+	stalePause = 100 * time.Millisecond
 	// restAfterRefusal is how long a queue rests when the relay refuses our
 	// login.
 	restAfterRefusal = 30 * time.Second
@@ -100,23 +103,27 @@ func (s *Site) start(ctx context.Context, k jobKind, q *queueState, row kv.Pair)
 	}
 	release, err := s.svc.hold()
 	if err != nil {
-		q.end(j.ID)
+		q.end(j.ID, pollInterval)
 		return false
 	}
 	s.svc.crew.start(func() {
-		defer q.end(j.ID)
+		pause := time.Duration(0)
+		defer func() { q.end(j.ID, pause) }()
 		defer release()
 		if k == jobMail && s.mailBudget(ctx) != nil {
 			return // stopped before its turn; the job is still due
 		}
-		s.run(context.WithoutCancel(ctx), k, row)
+		if s.run(context.WithoutCancel(ctx), k, row) {
+			pause = stalePause
+		}
 	})
 	return true
 }
 
-// run makes one attempt at a job. A panic in an adapter ends the attempt and
-// not the server; the job comes due again when its lease ends.
-func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) {
+// run makes one attempt at a job, and tells whether there was none to make. A
+// panic in an adapter ends the attempt and not the server; the job comes due
+// again when its lease ends.
+func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) (stale bool) {
 	defer s.svc.recovered(s.config.ID, "running a "+k.String()+" job")
 	var err error
 	if k == jobChange {
@@ -133,9 +140,13 @@ func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) {
 			cancel()
 		}
 	}
-	if err != nil && !errors.Is(err, errStale) {
+	if errors.Is(err, errStale) {
+		return true
+	}
+	if err != nil {
 		s.svc.alarm(s.config.ID, "a "+k.String()+" job could not store its outcome", err)
 	}
+	return false
 }
 
 // mailBudget waits for a place in the global mail rate. It is asked before the

@@ -86,6 +86,7 @@ func newWorld(t *testing.T, store kv.Store) *world {
 			{ID: "71", Login: "mum", Email: "family@example.com"},
 			{ID: "72", Login: "dad", Email: "family@example.com"},
 		},
+		"carol": {{ID: "44", Login: "carol"}}, // has no address
 	}}
 	w.relay = &relay{}
 	w.app = &app{passwords: map[string]string{}, sequences: map[string]int64{}, applied: map[string]int{}, flying: map[string]int{}}
@@ -155,9 +156,15 @@ func (w *world) retry(doing string, do func() error) {
 // ask requests a reset until it is accepted.
 func (w *world) ask(login string) string {
 	w.t.Helper()
+	return w.request(reset.Request{Login: login})
+}
+
+// request is ask with all that a request may carry.
+func (w *world) request(r reset.Request) string {
+	w.t.Helper()
 	var ref string
-	w.retry("asking for "+login, func() (err error) {
-		ref, err = w.site.Request(context.Background(), reset.Request{Login: login})
+	w.retry("asking for "+r.Login, func() (err error) {
+		ref, err = w.site.Request(context.Background(), r)
 		return err
 	})
 	return ref
@@ -246,7 +253,12 @@ func token(link string) string { return link[strings.LastIndexByte(link, '/')+1:
 
 type links struct{}
 
-func (links) Link(_, t string) string { return "https://app.example.com/password-reset/link/" + t }
+func (links) Link(dialect, t string) string {
+	if dialect != "" {
+		return "https://app.example.com/" + dialect + "/" + t
+	}
+	return "https://app.example.com/password-reset/link/" + t
+}
 
 func (links) CancelLink(t string) string { return "https://app.example.com/password-reset/cancel/" + t }
 func (links) AskLink() string            { return "https://app.example.com/password-reset" }
@@ -285,6 +297,12 @@ func (d *directory) fail(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.err = err
+}
+
+func (d *directory) put(login string, accounts ...reset.Account) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.accounts[login] = accounts
 }
 
 // composer writes the letter itself as the mail, so that the relay can read it.

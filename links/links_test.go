@@ -1,0 +1,345 @@
+package links_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/caddy-password-reset/caddy-password-reset/links"
+)
+
+const host = "app.example.com"
+
+func TestVisible(t *testing.T) {
+	for _, tt := range []struct{ name, in, want string }{
+		{"plain", "Alice Liddell", "Alice Liddell"},
+		{"line ends", "a\nb\tc", "a\nb\tc"},
+		{"zero-width", "e\u200bv\u200di\u2060l\ufeff", "evil"},
+		{"soft hyphen", "ev\u00adil", "evil"},
+		{"direction", "\u202eevil\u2069", "evil"},
+		{"fillers", "\u3164\uffa0\u115f", ""},
+		{"variation selector", "a\ufe0f", "a"},
+		{"tags", "a\U000e0061", "a"},
+		{"controls", "a\x00\x7fb", "ab"},
+		{"emoji", "🎉", "🎉"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := links.Visible(tt.in); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestLike(t *testing.T) {
+	for text, want := range map[string]bool{
+		"":                    false,
+		"Alice":               false,
+		"J.R. Tolkien":        false,
+		"alice.smith":         false,
+		"Maria.de.Souza":      false,
+		"Miles O'Brien":       false,
+		"Jean-Luc":            false,
+		"王小明":                 false,
+		"3.5":                 false,
+		"evil.com":            true,
+		"EVIL.COM":            true,
+		"evil.com.":           true,
+		"evil..com":           true,
+		"(evil.com)":          true,
+		"evil.com_x":          true,
+		"evil.github.io":      true,
+		"evil.co.uk":          true,
+		"evil.ck":             true,
+		"www.evil":            true,
+		"WWW.evil":            true,
+		"evil@evil":           true,
+		"tel:0900":            true,
+		"evil/x":              true,
+		`evil\x`:              true,
+		"<b>":                 true,
+		"evil．com":            true,
+		"evil。com":            true,
+		"evil｡com":            true,
+		"evil\u2024com":       true,
+		"ｅｖｉｌ．ｃｏｍ":            true,
+		"evil／x":              true,
+		"пример.рф":           true,
+		"ПРИМЕР.РФ":           true,
+		"bücher.рф":           true,
+		"xn--80ak6aa92e":      true,
+		"192.0.2.1":           true,
+		"evil.xn--p1ai":       true,
+		"evil.\u0441\u043em":  false, // no such top level
+		"call me maybe.later": false,
+	} {
+		t.Run(text, func(t *testing.T) {
+			if got := links.Like(text); got != want {
+				t.Errorf("Like(%q) = %v", text, got)
+			}
+		})
+	}
+}
+
+// What leads nowhere, or to the host.
+var harmless = []string{
+	"",
+	"Use this code: 12345678",
+	"Use this code: 1234 5678.",
+	"Code:12345678",
+	"您的验证码：12345678。请在应用中输入",
+	"Ваш код:12345678!",
+	"It is 10:30, or 10:30:45 at e.g. St. John's (i.e. here), v1.2.3 and/or 3.5%",
+	"Hello SuperBuddy, you asked for it... wait…come back; a_b, x-y, a.m./p.m.",
+	"Hi @alice :) 🎉 \u2764\ufe0f \u1f468\u200d\u1f469",
+	"Call 0900 123456 or +49 30 123456",
+	"Wait…It is here, so...me too",
+	"evil[.]com is spelled evil dot com",
+	"node.js, main.go-like, index.php, error.log",
+	"سلام می‌خواهم",
+	"https://app.example.com",
+	"https://app.example.com/",
+	"HTTPS://App.Example.COM/Reset",
+	"http://app.example.com/x",
+	"app.example.com",
+	"app.example.com/x",
+	"App.Example.com/x.",
+	"Open https://app.example.com/reset?code=12345678&lang=de#top now.",
+	"Open <https://app.example.com/x>, (app.example.com/y) or \"app.example.com\"!",
+	"Öffnen Sie „https://app.example.com/x“。",
+	"https://app.example.com/#/reset/12345678",
+	"https://app.example.com/reset.do;",
+	"https://app.example.com/%7Ealice/~bob",
+	"https://app.example.com/evil.com",
+	"line\nhttps://app.example.com/x\nline\r\nhttps://app.example.com/y",
+}
+
+// What leads elsewhere, or might. The word that is found is the one in | |.
+var harmful = []string{
+	"|https://evil.com|",
+	"|http://evil.com/x|",
+	"|https://app.example.com.evil.com|",
+	"|https://app.example.com.evil.com/x|",
+	"|https://app.example.com@evil.com|",
+	"|https://app.example.com:pass@evil.com/x|",
+	`|https://app.example.com\@evil.com|`,
+	"|https://evil.com\\@app.example.com/|",
+	"|https://evil.com/app.example.com|",
+	"|https://evil.com?app.example.com|",
+	"|https://evil.com#https://app.example.com/|",
+	"|evil.com/app.example.com|",
+	"|evil.com|",
+	"visit |EVIL.COM| now",
+	"visit |evil.com.| Now",
+	"visit |(evil.com),| now",
+	"visit |*evil.com*|",
+	"|xapp.example.com|",
+	"|x.app.example.com|",
+	"|example.com|",
+	"|app.example.co|",
+	"|app.example.comm.de|",
+	"|app-example.com|",
+	"|evil.com|\u00a0app.example.com",
+	"|https://app.example.com/x,evil.com|",
+	"|https://app.example.com/)evil.com|",
+	"|https://app.example.com/?u=https://evil.com|",
+	"|https://app.example.com//evil.com|",
+	"|https://app.example.com/x@evil.com|",
+	"|https://app.example.com/é|",
+	"|https://app.example.com:8443/|",
+	"|https://app.example.com:443/|",
+	"|https://app.example.com./x|",
+	"|https://app.example.com?x|",
+	"|https://app.example.com#x|",
+	"|https:app.example.com|",
+	"|https:/app.example.com|",
+	"|https:///app.example.com|",
+	`|https:\\app.example.com|`,
+	"|ftp://app.example.com/|",
+	"|//evil.com|",
+	"|//evil|",
+	"|/\\evil|",
+	`|\\evil\share|`,
+	"|//app.example.com/x|",
+	"|https://|",
+	"|https://evil|",
+	"|https://3232235777|",
+	"|http:3232235777|",
+	"|192.0.2.1|",
+	"|https://192.0.2.1/|",
+	"|0300.0250.1.1|",
+	"|192.0.2.1/x|",
+	"|[2001:db8::1]|",
+	"|2001:db8::1.|",
+	"|https://[2001:db8::1]/|",
+	"|mailto:x@evil.com|",
+	"|mailto:x@app.example.com|",
+	"|x@evil.com|",
+	"|x@evil|",
+	"|x＠evil|",
+	"write to |support@app.example.com.|",
+	"|hxxp://evil|",
+	"|hxxps:evil|",
+	"|javascript:alert(1)|",
+	"|JavaScript:alert(1)|",
+	"|кодjavascript:alert(1)|",
+	"|java\u200bscript:alert(1)|",
+	"|javascript：alert(1)|",
+	"|data:text/html,x|",
+	"|vscode:x|",
+	"|search-ms:query|",
+	"|myapp://x|",
+	"|C:\\x|",
+	"|tel:0900123456|",
+	"|TEL:0900123456|",
+	"|sms:0900|",
+	"|tel:+1-900|",
+	"|mailto:1234|",
+	"|www.evil|",
+	"|Пwww.evil|",
+	"|WWW.evil|",
+	"|evil．com|",
+	"|evil。com|",
+	"|evil｡com|",
+	"|evil﹒com|",
+	"|evil․com|",
+	"|ｅｖｉｌ.com|",
+	"|evil.ｃｏｍ|",
+	"|app．example.com|",
+	"|https://app。example。com/|",
+	"|https：//evil|",
+	"|https:／／evil|",
+	"|evil\u200b.com|",
+	"|evil.\u2060com|",
+	"|evil.c\u00adom|",
+	"|evil.com\u200bapp|",
+	"|x\u200bevil.com\u200bx|",
+	"|app.exam\u200bple.com|",
+	"|https://app.example.com\u200b.evil.com/|",
+	"|https://app.example.com\u200b|",
+	"|evil\u3164.com|",
+	"|evil.c\ufffdom|",
+	"|evil.c\xffom|",
+	"|evil.c\U000e0061om|",
+	"|аpp.example.com|",
+	"|https://арр.example.com/|",
+	"|https://app.examp\u0142e.com/x|",
+	"|https://app.example.com\u0338/x|",
+	"|https://app.example\u2044.com/x|",
+	"|https://xn--pple-43d.com|",
+	"|xn--pple-43d|",
+	"|пример.рф|",
+	"|ПРИМЕР.РФ|",
+	"|пример.рфabc|",
+	"|例え.jp|",
+	"|请访问evil.com获取|",
+	"|evil.com中文|",
+	"|请访问https://app.example.com/x|",
+	"|https://app.example.com请|",
+	"|evil.com-x|",
+	"|evil.com_x|",
+	"|evil_.com|",
+	"|evil.com.nowhere|",
+	"|🎉.ws|",
+	"|i❤️.ws|",
+	"|evil.co.uk|",
+	"|evil.github.io|",
+	"|evil.ck|",
+	"|code.It| expires",
+	"|README.md|",
+	"|_evil.com_|",
+	"|‘https://evil.com’|",
+	"https://app.example.com/x\n|evil.com|\napp.example.com",
+	"https://app.example.com/x |@evil.com|",
+	"|[x](https://evil.com)|",
+	"|https://app.example.com/\"onclick=x|",
+}
+
+func TestForeign(t *testing.T) {
+	for _, text := range harmless {
+		t.Run(text, func(t *testing.T) {
+			if got := links.Foreign(text, host); got != "" {
+				t.Errorf("finds %q", got)
+			}
+		})
+	}
+	for _, marked := range harmful {
+		text := strings.ReplaceAll(marked, "|", "")
+		t.Run(text, func(t *testing.T) {
+			_, want, _ := strings.Cut(marked, "|")
+			want, _, _ = strings.Cut(want, "|")
+			if got := links.Foreign(text, host); got != want {
+				t.Errorf("finds %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestForeignHosts(t *testing.T) {
+	for _, tt := range []struct {
+		name, host, text, want string
+	}{
+		{"port", "app.example.com:8443", "https://app.example.com:8443/x app.example.com:8443", ""},
+		{"another port", "app.example.com:8443", "https://app.example.com:9443/x", "https://app.example.com:9443/x"},
+		{"no port", "app.example.com:8443", "https://app.example.com/x", "https://app.example.com/x"},
+		{"port of this machine", "localhost:3000", "http://localhost:3000/x", ""},
+		{"capitals", "App.Example.com", "https://app.example.com/x", ""},
+		{"U-label", "bücher.example.com", "https://bücher.example.com/x xn--bcher-kva.example.com", ""},
+		{"A-label", "xn--bcher-kva.example.com", "https://bücher.example.com/x xn--bcher-kva.example.com", ""},
+		{"U-label of another", "bücher.example.com", "https://bucher.example.com/x", "https://bucher.example.com/x"},
+		{"U-label decomposed", "bücher.example.com", "https://bu\u0308cher.example.com/x", "https://bu\u0308cher.example.com/x"},
+		{"address", "192.0.2.1", "https://192.0.2.1/x", ""},
+		{"none", "", "https:///x", "https:///x"},
+		{"none and a path", "", "https://evil.com/x", "https://evil.com/x"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := links.Foreign(tt.text, tt.host); got != tt.want {
+				t.Errorf("finds %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// readers are what mail readers make links of, put as simply as some do it.
+var readers = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)\b(?:https?|ftp|file)://[^\pZ\pC<>"]+`),
+	regexp.MustCompile(`(?i)\b(?:mailto|tel|sms):[+\w][^\pZ\pC<>"]*`),
+	regexp.MustCompile(`(?i)\b(?:javascript|data|file|vscode):[^\pZ\pC<>"]*[a-z]`),
+	regexp.MustCompile(`(?i)\b[a-z0-9._%+-]+@[a-z0-9-]+[^\pZ\pC<>"]*`),
+	regexp.MustCompile(`(?i)\bwww\.[\pL\pN][^\pZ\pC<>"]+`),
+	regexp.MustCompile(`(?i)\b[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:com|net|org|io|de|ru|zip)\b[^\pZ\pC<>"]*`),
+}
+
+var ownLink = regexp.MustCompile(`(?i)^(?:https?://)?app\.example\.com[^a-z0-9@:.\\-]*(?:/[^\s@:\\]*)?[^a-z0-9@]*$`)
+
+// FuzzForeign holds that a reader makes a link of nothing that passes but what
+// leads to the host, and that nothing around a link to elsewhere hides it.
+func FuzzForeign(f *testing.F) {
+	for _, s := range slices.Concat(harmless, harmful) {
+		f.Add(strings.ReplaceAll(s, "|", ""))
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		s = strings.ToValidUTF8(s, "?")
+		word := links.Foreign(s, host)
+		if word != "" {
+			if !strings.Contains(s, word) || strings.ContainsFunc(word, unicode.IsSpace) {
+				t.Fatalf("%q is no word of %q", word, s)
+			}
+			return
+		}
+		for _, reader := range readers {
+			for _, link := range reader.FindAllString(s, -1) {
+				if !ownLink.MatchString(link) {
+					t.Errorf("%q passes, and %q is a link", s, link)
+				}
+			}
+		}
+		for _, link := range []string{"https://evil.com/", "evil.com", "x@evil.com"} {
+			if links.Foreign(s+" "+link, host) == "" || links.Foreign(link+" "+s, host) == "" {
+				t.Errorf("%q hides %q", s, link)
+			}
+		}
+	})
+}
