@@ -73,6 +73,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		change_password off|<path|url>
 //		default_locale  <tag>
 //		templates       <folder>
+//		dialect         <name> { … }   # repeatable with other names
 //		smtp            <host:port> { … }
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -165,6 +166,7 @@ func (h *Handler) options() options {
 			return err
 		})},
 		"templates": {usage: "templates /etc/caddy/reset-templates", parse: text(&h.Templates)},
+		"dialect":   {usage: "dialect <name> {", many: true, parse: dialects(&h.Dialects)},
 		"smtp":      {usage: smtpUsage, parse: smtp(&h.SMTP)},
 	}
 }

@@ -1,4 +1,26 @@
 package caddymodule
 
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-password-reset/caddy-password-reset/web"
+)
+
 // Open is what a request does to reach its site.
 var Open = (*App).open
+
+// FillDialect sets the options of a dialect from JSON.
+var FillDialect = fill
+
+// ReadDialect reads the block of a dialect and returns what is written there,
+// and where.
+func ReadDialect(d web.Dialect, block *caddyfile.Dispenser) (written map[string]any, lines map[string]int, err error) {
+	written, lines = make(map[string]any), make(map[string]int)
+	places := make(map[string]*caddyfile.Dispenser)
+	block.Next()
+	err = fieldsOf(d).options(written, places).parse(block)
+	for option, place := range places {
+		lines[option] = place.Line()
+	}
+	return written, lines, err
+}

@@ -16,10 +16,10 @@ import (
 // for the new password, and the hand-over to the app. It needs the app
 // password_reset.
 //
-// Of the site's requests it answers those under `path`, those taken over, and
-// /.well-known/change-password; all others go on to the next handler. It has
-// to see the path as the visitor sent it, so in the Caddyfile it is ordered
-// before `method`, ahead of everything that rewrites.
+// Of the site's requests it answers those under `path`, those taken over, those
+// in a dialect, and /.well-known/change-password; all others go on to the next
+// handler. It has to see the path as the visitor sent it, so in the Caddyfile it
+// is ordered before `method`, ahead of everything that rewrites.
 type Handler struct {
 	// ID names what is stored for the site. Set it to the old value when
 	// `base_url` changes, or open links and queued mails are lost. Default:
@@ -85,6 +85,11 @@ type Handler struct {
 	// Templates is a folder with files that replace built-in pages and
 	// letters of the same name. Default: none.
 	Templates string `json:"templates,omitempty"`
+
+	// Dialects are the reset APIs of other back ends that are spoken besides
+	// ours, by name, each with its options: an empty object for the defaults.
+	// docs/dialects.md lists both. Default: none.
+	Dialects map[string]json.RawMessage `json:"dialects,omitempty"`
 
 	// SMTP is the mail server of this site. Default: that of the app.
 	SMTP *SMTP `json:"smtp,omitempty"`
@@ -154,7 +159,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	began := time.Now()
 	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
 	h.site.web.ServeHTTP(rec, r, route, ip)
-	h.site.lines.line(r, ip, rec.Status(), time.Since(began))
+	h.site.lines.line(r, ip, rec.Status(), time.Since(began), route.LogAttrs()...)
 	return nil
 }
 

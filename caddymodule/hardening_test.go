@@ -235,6 +235,7 @@ func FuzzCaddyfile(f *testing.F) {
 	f.Add("password_reset {\n directory webhook http://127.0.0.1/x {\n timeout 1s\n }\n target file {\n }\n")
 	f.Add("password_reset {\n password {\n min_length 15 } }\n smtp a:1 { auth a b }")
 	f.Add("password_reset a { b }")
+	f.Add("password_reset {\n dialect buddy {\n app_id a\n origins * {env.X}\n }\n dialect baasbox\n dialect\n}")
 	f.Fuzz(func(t *testing.T, input string) {
 		tokens, err := caddyfile.Tokenize([]byte(input), "Caddyfile")
 		if err != nil || len(tokens) == 0 {

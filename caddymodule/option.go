@@ -95,8 +95,9 @@ func oneValue(d *caddyfile.Dispenser, usage string) (string, error) {
 }
 
 // value reads the one value that a word takes.
-func value(d *caddyfile.Dispenser) (string, error) {
-	word := d.Val()
+func value(d *caddyfile.Dispenser) (string, error) { return valueOf(d.Val(), d) }
+
+func valueOf(word string, d *caddyfile.Dispenser) (string, error) {
 	if !d.NextArg() {
 		return "", misused("`%s` lacks its value", word)
 	}
@@ -109,38 +110,35 @@ func value(d *caddyfile.Dispenser) (string, error) {
 // text reads one value into s. Each check judges a literal; a value with
 // placeholders is judged when it is known, at Provision.
 func text(s *string, checks ...func(string) error) func(*caddyfile.Dispenser) error {
-	return func(d *caddyfile.Dispenser) error {
-		word := d.Val()
-		v, err := value(d)
-		if err != nil {
-			return err
-		}
-		if !hasPlaceholder(v) {
-			for _, check := range checks {
-				if err := check(v); err != nil {
-					if strings.HasPrefix(err.Error(), word) {
-						return d.WrapErr(err)
-					}
-					return d.Errf("%s: %w", word, err)
-				}
-			}
-		}
-		*s = v
-		return nil
+	return func(d *caddyfile.Dispenser) (err error) {
+		*s, err = textOf(d.Val(), d, checks)
+		return err
 	}
+}
+
+func textOf(word string, d *caddyfile.Dispenser, checks []func(string) error) (string, error) {
+	v, err := valueOf(word, d)
+	if err != nil || hasPlaceholder(v) {
+		return v, err
+	}
+	for _, check := range checks {
+		if err := check(v); err != nil {
+			if strings.HasPrefix(err.Error(), word) {
+				return "", d.WrapErr(err)
+			}
+			return "", d.Errf("%s: %w", word, err)
+		}
+	}
+	return v, nil
 }
 
 // texts reads one or more values and appends them to s.
 func texts(s *[]string, checks ...func(string) error) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
-		var one string
-		read := text(&one, checks...)
-		if err := read(d); err != nil {
-			return err
-		}
-		*s = append(*s, one)
-		for d.CountRemainingArgs() > 0 {
-			if err := read(d); err != nil {
+		word := d.Val()
+		for first := true; first || d.CountRemainingArgs() > 0; first = false {
+			one, err := textOf(word, d, checks)
+			if err != nil {
 				return err
 			}
 			*s = append(*s, one)

@@ -21,7 +21,8 @@ const (
 
 // A requestLog writes one line for each of our requests, in the place of
 // Caddy's access log. A line is bounded and holds nothing that the visitor
-// chose but the method: no path, query, host, header or body.
+// chose but the method: no path, query, host, header or body. What package web
+// says of a request keeps to that.
 type requestLog struct {
 	log     *slog.Logger
 	pace    *rate.Limiter
@@ -33,7 +34,7 @@ func newRequestLog(log *slog.Logger) *requestLog {
 	return &requestLog{log: log, pace: rate.NewLimiter(linesPerSecond, linesAtOnce)}
 }
 
-func (l *requestLog) line(r *http.Request, ip netip.Addr, status int, took time.Duration) {
+func (l *requestLog) line(r *http.Request, ip netip.Addr, status int, took time.Duration, more ...any) {
 	if !l.pace.Allow() {
 		l.dropped.Add(1)
 		return
@@ -49,7 +50,7 @@ func (l *requestLog) line(r *http.Request, ip netip.Addr, status int, took time.
 	if n := l.dropped.Swap(0); n > 0 {
 		attrs = append(attrs, "lines_dropped", n)
 	}
-	l.log.Info("handled request", attrs...)
+	l.log.Info("handled request", append(attrs, more...)...)
 }
 
 // checkProxy warns once if somebody forwards requests whom the operator does

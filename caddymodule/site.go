@@ -115,6 +115,10 @@ func (a *App) newSite(ctx caddy.Context, h Handler) (s *site, err error) {
 	if err != nil {
 		return nil, err
 	}
+	spoken, err := h.speak(log)
+	if err != nil {
+		return nil, err
+	}
 
 	s.web, err = web.New(web.Options{
 		BaseURL:        h.BaseURL,
@@ -124,6 +128,7 @@ func (a *App) newSite(ctx caddy.Context, h Handler) (s *site, err error) {
 		DefaultLocale:  h.DefaultLocale,
 		TakeOver:       h.TakeOver,
 		ChangePassword: h.ChangePassword,
+		Dialects:       spoken,
 		LinkTTL:        s.config.LinkTTL,
 		CodeTTL:        s.config.CodeTTL,
 		Templates:      templates,
@@ -140,6 +145,7 @@ func (a *App) newSite(ctx caddy.Context, h Handler) (s *site, err error) {
 		return nil, err
 	}
 	s.config.Links = s.web
+	logNotes(spoken, log)
 
 	s.config.Composer, err = letters.New(letters.Options{
 		From:          h.From,
@@ -148,6 +154,7 @@ func (a *App) newSite(ctx caddy.Context, h Handler) (s *site, err error) {
 		Host:          base.Hostname(),
 		DefaultLocale: h.DefaultLocale,
 		Templates:     templates,
+		Wordings:      wordings(spoken),
 	})
 	if err != nil {
 		return nil, err

@@ -48,6 +48,20 @@ func parseAddress(s string) (*url.URL, error) {
 	return u, nil
 }
 
+// CheckPath judges, as [New] will, what an option of a [Dialect] puts before the
+// vendor's paths: "" or "/" for the root, else a path that reads the same to
+// everybody. Its errors begin with "path".
+func CheckPath(s string) error {
+	switch {
+	case s == "" || s == "/":
+		return nil
+	case s[0] != '/':
+		return fmt.Errorf("path %q: it has to begin with a slash", s)
+	}
+	_, err := parsePath(s)
+	return err
+}
+
 // parsePath accepts a path that reads the same to everybody: no escapes, no
 // empty or dot segments. One slash at the end is dropped.
 func parsePath(s string) (string, error) {
@@ -56,16 +70,23 @@ func parsePath(s string) (string, error) {
 		return "", fmt.Errorf("path %q: it has to begin with a slash and be more than one", s)
 	}
 	for segment := range strings.SplitSeq(p[1:], "/") {
-		if segment == "" || segment == "." || segment == ".." {
-			return "", fmt.Errorf("path %q: empty and dot segments are not possible", s)
-		}
-		for _, c := range []byte(segment) {
-			if !isUnreserved(c) {
-				return "", fmt.Errorf("path %q: only letters, digits, and - . _ ~ are possible", s)
-			}
+		if err := checkSegment(segment); err != nil {
+			return "", fmt.Errorf("path %q: %w", s, err)
 		}
 	}
 	return p, nil
+}
+
+func checkSegment(s string) error {
+	if s == "" || s == "." || s == ".." {
+		return errors.New("empty and dot segments are not possible")
+	}
+	for _, c := range []byte(s) {
+		if !isUnreserved(c) {
+			return errors.New("only letters, digits, and - . _ ~ are possible")
+		}
+	}
+	return nil
 }
 
 // checkTarget accepts what a person may be sent to: a path on this host or an

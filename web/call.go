@@ -37,8 +37,12 @@ func (c *Call) Request() *http.Request { return c.x.r }
 // Header is that of the answer.
 func (c *Call) Header() http.Header { return c.x.w.Header() }
 
-// Param returns what stands in a variable segment of the path, decoded once.
+// Param returns what stands in a variable segment of the path, decoded once. In
+// [Dialect].Fail, where no endpoint may have matched, it is "" then.
 func (c *Call) Param(name string) string {
+	if c.heard.endpoint == nil {
+		return ""
+	}
 	n := 0
 	for _, s := range c.heard.endpoint.segments {
 		if s.rest || s.name == "" {
@@ -60,7 +64,8 @@ func (c *Call) Query(name string) string {
 	return q.Get(name)
 }
 
-// Body reads the body, of at most 64 KiB and without a content coding.
+// Body reads the body, of at most 64 KiB and without a content coding. It is
+// called once.
 func (c *Call) Body() ([]byte, Fault) {
 	if len(c.x.r.Header.Values("Content-Encoding")) > 0 {
 		return nil, FaultMedia
@@ -70,7 +75,10 @@ func (c *Call) Body() ([]byte, Fault) {
 
 // Trust says that the client has shown the dialect's credential. It is exempt
 // from limits by address, as behind an app's own server all people have one.
-func (c *Call) Trust() { c.trusted = true }
+func (c *Call) Trust() {
+	c.trusted = true
+	c.x.ip = netip.Addr{}
+}
 
 // Trusted tells whether Trust was called.
 func (c *Call) Trusted() bool { return c.trusted }
@@ -96,20 +104,26 @@ type Start struct {
 	LinkTTL time.Duration // life of the link; 0: that of the site
 }
 
-// Start notes that a reset is asked for. Who asks too often gets the same answer and no mail, as these
-// clients know no other.
+// Start notes that a reset is asked for. Who asks too often gets the same
+// answer and no mail, as these clients know no other.
 //
 // A GET that no client of the vendor's sends, but a browser that reads ahead
-// or a page of another site that embeds it, has no effect either.
+// or a page of another site that embeds it, has no effect either, nor has a
+// HEAD.
 func (c *Call) Start(s Start) error {
-	if c.x.r.Method == http.MethodGet && isIdle(c.x.r.Header) {
+	switch c.x.r.Method {
+	case http.MethodHead:
 		return nil
+	case http.MethodGet:
+		if isIdle(c.x.r.Header) {
+			return nil
+		}
 	}
 	if err := c.open(); err != nil {
 		return err
 	}
 	reference, err := c.site.Request(c.x.r.Context(), reset.Request{
-		Login: s.Login, ClientIP: c.ip(), Dialect: c.heard.name, Words: s.Words, LinkTTL: s.LinkTTL,
+		Login: s.Login, ClientIP: c.x.ip, Dialect: c.heard.name, Words: s.Words, LinkTTL: s.LinkTTL,
 	})
 	if _, often := errors.AsType[*reset.LimitError](err); often {
 		return nil
@@ -138,7 +152,7 @@ func (c *Call) Look(token string) (reset.Grant, error) {
 	if err := c.open(); err != nil {
 		return reset.Grant{}, err
 	}
-	g, err := c.site.Look(c.x.r.Context(), token, c.ip())
+	g, err := c.site.Look(c.x.r.Context(), token, c.x.ip)
 	return g, c.known(err)
 }
 
@@ -147,10 +161,7 @@ func (c *Call) Code(login, code string) (token string, err error) {
 	if err := c.open(); err != nil {
 		return "", err
 	}
-	token, err = c.site.Code(c.x.r.Context(), reset.CodeEntry{Login: login, Code: code, ClientIP: c.ip()})
-	if errors.Is(err, reset.ErrLogin) {
-		err = reset.ErrCode
-	}
+	token, err = c.x.code(c.site, login, code)
 	return token, c.known(err)
 }
 
@@ -160,7 +171,7 @@ func (c *Call) Change(token, password string) (reset.Result, error) {
 	if err := c.open(); err != nil {
 		return reset.Result{}, err
 	}
-	result, err := c.site.Change(c.x.r.Context(), reset.NewPassword{Token: token, Password: password, ClientIP: c.ip()})
+	result, err := c.site.Change(c.x.r.Context(), reset.NewPassword{Token: token, Password: password, ClientIP: c.x.ip})
 	return result, c.known(err)
 }
 
@@ -176,8 +187,10 @@ func (c *Call) Reasons(result reset.Result, err error) string {
 	return strings.Join(texts, " ")
 }
 
-// Follow answers as our own page for a link does.
+// Follow answers as our own page for a link does, with a page whatever the
+// client says that it accepts.
 func (c *Call) Follow(token string) {
+	c.x.json = false
 	if err := c.open(); err != nil {
 		c.x.failWith(err)
 		return
@@ -185,8 +198,10 @@ func (c *Call) Follow(token string) {
 	c.x.choose(c.site, http.StatusOK, token, c.x.prefix+"/link")
 }
 
-// Submit answers as our own page for a new password does.
+// Submit answers as our own page for a new password does, with a page whatever
+// the client says that it accepts: for a program, repeated would not count.
 func (c *Call) Submit(token, password, repeated string) {
+	c.x.json = false
 	if err := c.open(); err != nil {
 		c.x.failWith(err)
 		return
@@ -194,7 +209,7 @@ func (c *Call) Submit(token, password, repeated string) {
 	c.x.change(c.site, fields{"token": token, "password": password, "password_repeat": repeated})
 }
 
-// Answer sends an answer.
+// Answer sends an answer. Media is "" for one that has no body.
 func (c *Call) Answer(status int, media string, body []byte) { c.x.send(status, media, body) }
 
 // JSON sends a document in compact form, its members in the order of the
@@ -248,33 +263,51 @@ func (c *Call) known(err error) error {
 	return reset.ErrUnavailable
 }
 
-func (c *Call) ip() netip.Addr {
-	if c.trusted {
-		return netip.Addr{}
-	}
-	return c.x.ip
-}
-
 // answer answers a request in a dialect.
 func (x *exchange) answer(heard *hearing) {
 	c := &Call{x: x, heard: heard}
-	x.call = c
 	defer c.close()
-	if heard.endpoint == nil {
-		heard.Fail(c, heard.fault)
+	defer c.rescue()
+	if c.dispatch(); !x.sent {
+		panic("web: a dialect has not answered")
+	}
+}
+
+func (c *Call) dispatch() {
+	e := c.heard.endpoint
+	if e == nil {
+		c.heard.Fail(c, c.heard.fault)
 		return
 	}
-	if !x.admit(heard.endpoint.Origins) {
-		heard.Fail(c, FaultForeign)
+	if !c.x.admit(e.Origins) {
+		c.heard.Fail(c, FaultForeign)
 		return
 	}
-	do, ok := heard.endpoint.Methods[x.r.Method]
+	do, ok := e.Methods[c.x.r.Method]
 	switch {
 	case ok:
 		do(c)
-	case len(heard.endpoint.Methods) == 0:
-		heard.Fail(c, FaultUnknown)
+	case len(e.Methods) == 0:
+		c.heard.Fail(c, FaultUnknown)
 	default:
-		heard.Fail(c, FaultMethod)
+		c.heard.Fail(c, FaultMethod)
+	}
+}
+
+// rescue answers after a panic, in the vendor's form and before the domain is
+// given back, which that form may need. Whatever goes wrong here too is left to
+// the exchange.
+func (c *Call) rescue() {
+	v := recover()
+	if v == nil {
+		return
+	}
+	c.x.logPanic(v)
+	if c.x.sent {
+		return
+	}
+	c.x.header()
+	if c.heard.Fail(c, FaultInternal); !c.x.sent {
+		panic("web: a dialect has not answered")
 	}
 }

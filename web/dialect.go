@@ -22,9 +22,10 @@ type Dialect interface {
 	// errors begin with the name of an option.
 	Check() error
 
-	// Open reads the files that options name and returns the endpoints. It is
-	// called once, after Check. Its errors begin with the name of an option.
-	Open() ([]Endpoint, error)
+	// Open reads the files that options name and returns the endpoints. Host is
+	// that of the site's own address, with the port if one is written there. It
+	// is called once, after Check. Its errors begin with the name of an option.
+	Open(host string) ([]Endpoint, error)
 
 	// Fail answers in the vendor's form where no endpoint does.
 	Fail(*Call, Fault)
@@ -40,6 +41,14 @@ type Linker interface {
 type Worder interface {
 	// Wording is asked for once, after Open.
 	Wording() reset.Wording
+}
+
+// A Noter is a [Dialect] that has something to tell the operator about its
+// options that is no error.
+type Noter interface {
+	// Notes is asked for once, after Open. A note begins with what it is about
+	// and quotes no value.
+	Notes() []string
 }
 
 // A speaker is a dialect that the site speaks.
@@ -76,7 +85,7 @@ func (h *Handler) parseDialect(name string, d Dialect) (*speaker, error) {
 	if err := d.Check(); err != nil {
 		return nil, err
 	}
-	endpoints, err := d.Open()
+	endpoints, err := d.Open(h.host)
 	if err != nil {
 		return nil, err
 	}
@@ -85,10 +94,8 @@ func (h *Handler) parseDialect(name string, d Dialect) (*speaker, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range parsed.covers {
-			if p.match(h.routes) {
-				return nil, fmt.Errorf("path: %s covers our own pages at %s; choose another `path` for one of the two", e.Path, h.prefix)
-			}
+		if err := h.conflict(&parsed); err != nil {
+			return nil, err
 		}
 		s.endpoints = append(s.endpoints, parsed)
 	}
@@ -96,6 +103,34 @@ func (h *Handler) parseDialect(name string, d Dialect) (*speaker, error) {
 		return nil, errors.New("it has no endpoint")
 	}
 	return s, nil
+}
+
+// conflict refuses an endpoint that something else would hide, or that would
+// hide a page people need.
+func (h *Handler) conflict(e *endpoint) error {
+	overlaps := h.own(fold([]byte(e.Path)))
+	for _, p := range e.covers {
+		overlaps = overlaps || p.match(h.routes)
+	}
+	if overlaps {
+		return fmt.Errorf("path: %s and our own pages at %s overlap; choose another `path` for one of the two", e.Path, h.prefix)
+	}
+	for _, s := range h.speakers {
+		for n := range s.endpoints {
+			if meets(s.endpoints[n].segments, e.segments) {
+				return fmt.Errorf("path: %s and %s of the dialect %s overlap; choose another `path` for one of the two", e.Path, s.endpoints[n].Path, s.name)
+			}
+		}
+	}
+	for _, p := range e.covers {
+		if h.lands(h.loginURL, p) {
+			return fmt.Errorf("path: %s covers login_url, so that nobody could sign in", e.Path)
+		}
+		if h.lands(h.wellKnown, p) {
+			return fmt.Errorf("path: %s covers the target of change_password", e.Path)
+		}
+	}
+	return nil
 }
 
 // hear finds the endpoint of a path as it stands in the request. Nothing is

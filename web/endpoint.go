@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,7 +10,7 @@ import (
 // An Endpoint is a path of a [Dialect] and what answers there.
 type Endpoint struct {
 	// Path is absolute on the host. A segment {name} stands for any one
-	// segment, and {name...} at the end for any number of them, none included.
+	// segment, and {name...} at the end for whatever may follow, or nothing.
 	// The others are compared without regard to ASCII case. The first endpoint
 	// that matches answers.
 	Path string
@@ -45,10 +46,14 @@ func parseEndpoint(e Endpoint) (endpoint, error) {
 		return parsed, fmt.Errorf("path %q: it has to begin with a slash", e.Path)
 	}
 	var stars strings.Builder
+	ended := false
 	for text := range strings.SplitSeq(path, "/") {
 		s, err := parseSegment(text)
+		if err == nil && ended {
+			err = errors.New("nothing can follow {name...}")
+		}
 		if err != nil {
-			return parsed, err
+			return parsed, fmt.Errorf("path %q: %w", e.Path, err)
 		}
 		stars.WriteByte('/')
 		if s.name == "" {
@@ -57,6 +62,7 @@ func parseEndpoint(e Endpoint) (endpoint, error) {
 			stars.WriteByte('*')
 		}
 		parsed.segments = append(parsed.segments, s)
+		ended = s.rest
 	}
 	covers, err := parsePattern(stars.String())
 	if err != nil {
@@ -69,15 +75,12 @@ func parseEndpoint(e Endpoint) (endpoint, error) {
 func parseSegment(text string) (segment, error) {
 	inner, variable := strings.CutPrefix(text, "{")
 	if !variable {
-		if _, err := parsePath("/" + text); err != nil {
-			return segment{}, err
-		}
-		return segment{literal: fold([]byte(text))}, nil
+		return segment{literal: fold([]byte(text))}, checkSegment(text)
 	}
 	inner, closed := strings.CutSuffix(inner, "}")
 	name, rest := strings.CutSuffix(inner, "...")
 	if !closed || name == "" {
-		return segment{}, errors.New("path: a variable segment is written {name} or {name...}")
+		return segment{}, errors.New("a variable segment is written {name} or {name...}")
 	}
 	return segment{name: name, rest: rest}, nil
 }
@@ -99,50 +102,77 @@ func (e *endpoint) match(path string, escaped bool, params *[]string) bool {
 			text = text[:end]
 		}
 		path = path[1+len(text):]
-		if escaped {
-			text = unescape(text)
-		}
 		switch {
-		case text == "" || text == "." || text == "..":
-			return false
 		case want.name == "":
-			if !isFolded(text, want.literal) {
+			if !isFolded(text, escaped, want.literal) {
 				return false
 			}
+		case isDots(text, escaped):
+			return false
 		case params != nil:
-			*params = append(*params, text)
+			*params = append(*params, unescape(text, escaped))
 		}
 	}
 	return path == ""
 }
 
-// isFolded tells whether s is the folded text in any case.
-func isFolded(s string, folded []byte) bool {
-	if len(s) != len(folded) {
-		return false
+// meets tells whether some path is of both.
+func meets(a, b []segment) bool {
+	for n := 0; ; n++ {
+		switch {
+		case n < len(a) && a[n].rest, n < len(b) && b[n].rest:
+			return true
+		case n == len(a) || n == len(b):
+			return len(a) == len(b)
+		case a[n].name == "" && b[n].name == "" && !bytes.Equal(a[n].literal, b[n].literal):
+			return false
+		}
 	}
-	for i := range folded {
-		if lower(s[i]) != folded[i] {
+}
+
+// isFolded tells whether a segment is the folded text in any case.
+func isFolded(text string, escaped bool, folded []byte) bool {
+	n := 0
+	for i := 0; i < len(text); n++ {
+		var c byte
+		if c, i = decodeAt(text, i, escaped); n == len(folded) || lower(c) != folded[n] {
+			return false
+		}
+	}
+	return n == len(folded)
+}
+
+// isDots tells an empty segment or a dot segment.
+func isDots(text string, escaped bool) bool {
+	n := 0
+	for i := 0; i < len(text); n++ {
+		var c byte
+		if c, i = decodeAt(text, i, escaped); n == 2 || c != '.' {
 			return false
 		}
 	}
 	return true
 }
 
-// unescape decodes one segment once. net/http has seen that its escapes are
-// whole.
-func unescape(raw string) string {
-	if strings.IndexByte(raw, '%') < 0 {
-		return raw
+// unescape decodes a segment once.
+func unescape(text string, escaped bool) string {
+	if !escaped || strings.IndexByte(text, '%') < 0 {
+		return text
 	}
-	b := make([]byte, 0, len(raw))
-	for i := 0; i < len(raw); i++ {
-		c := raw[i]
-		if c == '%' && i+2 < len(raw) {
-			c = unhex(raw[i+1])<<4 | unhex(raw[i+2])
-			i += 2
-		}
+	b := make([]byte, 0, len(text))
+	for i := 0; i < len(text); {
+		var c byte
+		c, i = decodeAt(text, i, escaped)
 		b = append(b, c)
 	}
 	return string(b)
+}
+
+// decodeAt returns the character at i and where the next one is. net/http has
+// seen that escapes are whole.
+func decodeAt(text string, i int, escaped bool) (c byte, next int) {
+	if escaped && text[i] == '%' && i+2 < len(text) {
+		return unhex(text[i+1])<<4 | unhex(text[i+2]), i + 3
+	}
+	return text[i], i + 1
 }

@@ -27,7 +27,6 @@ type exchange struct {
 	json  bool          // the client is a program
 	wait  time.Duration // what a person is told about trying again
 	sent  bool          // the answer has begun
-	call  *Call         // the request is in a dialect
 }
 
 // An action answers one method of one route.
@@ -236,8 +235,13 @@ func (x *exchange) redirect(status int, target string) {
 func (x *exchange) send(status int, media string, body []byte) {
 	x.sent = true
 	h := x.w.Header()
-	h.Set("Content-Type", media)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
+	if media != "" {
+		h.Set("Content-Type", media)
+	}
+	// RFC 9110 section 8.6 forbids it there, and HTTP/2 would send it.
+	if status != http.StatusNoContent {
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	x.w.WriteHeader(status)
 	if x.r.Method != http.MethodHead {
 		_, _ = x.w.Write(body) // the visitor has gone
@@ -245,28 +249,29 @@ func (x *exchange) send(status int, media string, body []byte) {
 }
 
 // rescue turns a panic into a fixed answer, for a person one in plain text: the
-// fault may be in a page. The value of the panic may hold what a person typed;
-// its type and the stack do not.
+// fault may be in a page.
 func (x *exchange) rescue() {
 	v := recover()
 	if v == nil {
 		return
 	}
-	x.log.Error("panic while answering a request", "error", fmt.Sprintf("%T", v), "stack", string(debug.Stack()), "alarm", true)
+	x.logPanic(v)
 	if x.sent {
 		return
 	}
 	x.header()
-	switch {
-	case x.call != nil:
-		x.call.heard.Fail(x.call, FaultInternal)
-		return
-	case x.json:
+	if x.json {
 		x.fail(FaultInternal)
 		return
 	}
 	known := faults[FaultInternal]
 	x.send(known.status, "text/plain; charset=utf-8", []byte(known.detail+"\n"))
+}
+
+// logPanic logs no value of a panic, which may hold what a person typed; its
+// type and the stack do not.
+func (x *exchange) logPanic(v any) {
+	x.log.Error("panic while answering a request", "error", fmt.Sprintf("%T", v), "stack", string(debug.Stack()), "alarm", true)
 }
 
 // acceptsJSON tells a program that asks for JSON and would not know what to do

@@ -94,6 +94,8 @@ func faultOf(err error) (f Fault, retry time.Duration, known bool) {
 		return FaultLink, 0, true
 	case errors.Is(err, reset.ErrCode):
 		return FaultCode, 0, true
+	case errors.Is(err, reset.ErrWords):
+		return FaultRequest, 0, true
 	}
 	return FaultUnavailable, retryUnavailable, errors.Is(err, reset.ErrUnavailable)
 }

@@ -24,10 +24,14 @@
 // JSON object. Unknown fields are ignored, and nothing is ever read from the
 // query.
 //
+// A [Dialect] answers as another back end did: its statuses and forms, what its
+// methods do, and where it reads its input are its own. All else holds for it
+// too.
+//
 // The caller passes on the path as the visitor sent it (not rewritten, no
-// prefix stripped), decides which address the client has, keeps URLs with a
-// token out of its own logs ([Route.Sensitive]), and sees to it that forms
-// travel over HTTPS: behind a proxy this package cannot tell.
+// prefix stripped), decides which address the client has, keeps the URLs of our
+// routes out of its own logs, as any may hold a token, and sees to it that
+// forms travel over HTTPS: behind a proxy this package cannot tell.
 package web
 
 import (
@@ -55,6 +59,7 @@ const (
 // A Handler answers the requests of one site. It is safe for concurrent use.
 type Handler struct {
 	origin    string // scheme and host of the base URL
+	host      string // host of the base URL, with its port
 	prefix    string // path of all routes as it is linked: base URL's path + Path
 	routes    []byte // prefix as it is compared: ASCII-folded
 	takeOver  []pattern
@@ -189,6 +194,7 @@ func New(o Options) (*Handler, error) {
 	}
 	h := &Handler{
 		origin:  base.Scheme + "://" + base.Host,
+		host:    base.Host,
 		prefix:  strings.TrimSuffix(base.Path, "/") + path,
 		name:    cmp.Or(o.Name, base.Hostname()),
 		linkTTL: cmp.Or(o.LinkTTL, reset.DefaultLinkTTL),

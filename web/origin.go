@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -9,31 +8,48 @@ import (
 
 // admit tells whether the page that made a browser send the request may do so,
 // and tells the browser (Fetch standard, CORS protocol). Credentials are never
-// allowed.
+// allowed. OPTIONS is open to all: a page that may not call learns nothing from
+// an answer that does not name its origin.
 func (x *exchange) admit(origins []string) bool {
-	if origins == nil {
-		return x.foreign.Check(x.r) == nil
-	}
-	h := x.w.Header()
-	if slices.Contains(origins, "*") {
+	h, origin := x.w.Header(), x.r.Header.Get("Origin")
+	switch {
+	case slices.Contains(origins, "*"):
 		h.Set("Access-Control-Allow-Origin", "*")
 		return true
+	case origins != nil:
+		h.Add("Vary", "Origin")
+		if origin != "" && slices.Contains(origins, origin) {
+			h.Set("Access-Control-Allow-Origin", origin)
+			return true
+		}
 	}
-	h.Add("Vary", "Origin")
-	origin := x.r.Header.Get("Origin")
-	if slices.Contains(origins, origin) {
-		h.Set("Access-Control-Allow-Origin", origin)
+	if x.r.Method == http.MethodOptions {
 		return true
 	}
-	return x.foreign.Check(x.r) == nil
+	if origin == "" {
+		return x.foreign.Check(x.r) == nil
+	}
+	// Scripts send an Origin, links do not. What is no harm as a GET elsewhere
+	// may start a reset here.
+	judged := *x.r
+	judged.Method = http.MethodPost
+	return x.foreign.Check(&judged) == nil
 }
 
 // isIdle tells a GET that nobody asked for: a browser that fetches ahead, or
 // an image, frame or link in a page of another site.
 func isIdle(h http.Header) bool {
-	purpose := cmp.Or(h.Get("Sec-Purpose"), h.Get("Purpose"), h.Get("X-Moz"))
-	if strings.Contains(string(fold([]byte(purpose))), "prefetch") {
-		return true
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
+		for _, value := range h.Values(name) {
+			purpose := string(fold([]byte(value)))
+			if strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "prerender") || strings.Contains(purpose, "preview") {
+				return true
+			}
+		}
 	}
-	return h.Get("Sec-Fetch-Site") == "cross-site" && h.Get("Sec-Fetch-Mode") != "cors"
+	switch h.Get("Sec-Fetch-Site") {
+	case "cross-site", "same-site":
+		return h.Get("Sec-Fetch-Mode") != "cors"
+	}
+	return false
 }

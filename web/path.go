@@ -12,18 +12,21 @@ const maxSegments = 32
 // once, and clean drops path parameters (RFC 3986 section 3.3), empty and dot
 // segments, resolves "..", and folds ASCII case. The root is "".
 //
-// Twisted says that the path had a "..", a parameter or a character that
-// servers read differently, so that other readings have to be looked at too.
+// Twisted says that the path had a dot segment, a parameter, or an empty segment
+// with more behind it, so that other readings have to be looked at too.
 // Odd says that no reading is the right one: a backslash, a control, an escape
 // that survived decoding, what begins a query or a fragment, a letter that only
 // Unicode folds to ASCII, a dot or space at the end of a segment, or ".." above
 // the root.
 func clean(dst []byte, path string) (out []byte, twisted, odd bool) {
+	empty := false
 	for i := 0; i < len(path); {
 		if path[i] == '/' {
+			empty = empty || i > 0 && path[i-1] == '/'
 			i++
 			continue
 		}
+		twisted = twisted || empty
 		start := len(dst)
 		dst = append(dst, '/')
 		parameter := false
@@ -49,7 +52,7 @@ func clean(dst []byte, path string) (out []byte, twisted, odd bool) {
 		}
 		switch string(dst[start+1:]) {
 		case "", ".":
-			dst = dst[:start]
+			dst, twisted = dst[:start], true
 		case "..":
 			twisted = true
 			odd = odd || start == 0
@@ -66,8 +69,9 @@ func clean(dst []byte, path string) (out []byte, twisted, odd bool) {
 
 // mayCover tells whether anything that a server behind us might make of a raw
 // path is covered: with escapes decoded again, encoded and backward slashes as
-// slashes, cut at a control, with ".." ignored and its neighbours kept. It says
-// true of a path with too many segments to be sure.
+// slashes, cut at a control, with ".." resolved, or ignored and its neighbours
+// kept, with empty and dot segments kept or dropped. It says true of a path with too many
+// segments to be sure.
 //
 // If a dialect covers it, that is returned too.
 func (h *Handler) mayCover(raw string) (by *speaker, yes bool) {
@@ -76,64 +80,114 @@ func (h *Handler) mayCover(raw string) (by *speaker, yes bool) {
 	for range 3 {
 		b = decode(b)
 	}
+	if len(b) == 0 || b[0] != '/' && b[0] != 0 {
+		return nil, false // no path
+	}
+	var o outline
+	b, ok := o.cut(b)
+	if !ok {
+		return nil, true
+	}
+	if by, yes = h.coversPart(b, &o); yes {
+		return by, true
+	}
+	var resolved [512]byte
+	if by, yes = h.owner(o.resolve(resolved[:0], b)); yes {
+		return by, true
+	}
+	return h.coversPart(o.drop(b), &o)
+}
 
-	// Segments are moved to the front of b. After a barrier something may have
-	// been cut, after a joint something may have been dropped.
-	var starts [maxSegments + 1]int
-	var barrier [maxSegments + 1]bool
-	n, out, joints := 0, 0, false
-	for i := 0; i < len(b); {
-		if b[i] == '/' || b[i] == 0 {
-			barrier[n] = barrier[n] || b[i] == 0
-			i++
-			continue
+// coversPart tells whether a reading of a path is covered, and by which dialect
+// if it is one.
+func (h *Handler) coversPart(path []byte, o *outline) (by *speaker, yes bool) {
+	for from := range o.n {
+		if from > 0 && !o.joints {
+			break
 		}
-		if n == maxSegments {
-			return nil, true
+		for to := from + 1; to <= o.n; to++ {
+			if !o.barrier[to] {
+				continue
+			}
+			if by, yes = h.owner(path[o.starts[from]:o.starts[to]]); yes {
+				return by, true
+			}
 		}
-		start := out
-		// Reading is ahead of writing: each segment was led by a slash, or is
-		// the very first of a path that has none, which is no path.
-		if i == 0 {
+	}
+	return nil, false
+}
+
+// An outline says where the segments of a path are, each behind a slash.
+type outline struct {
+	n       int                   // how many there are
+	starts  [maxSegments + 1]int  // where they begin, and where the last one ends
+	barrier [maxSegments + 1]bool // from this segment on something may have been cut
+	joints  bool                  // something may have been dropped before a segment
+}
+
+// cut makes the outline of a decoded path, which it writes anew in its place.
+// It returns false if there are too many segments.
+func (o *outline) cut(b []byte) (path []byte, ok bool) {
+	out := 0
+	for i := 0; i < len(b); o.n++ {
+		if o.n == maxSegments {
 			return nil, false
 		}
+		o.starts[o.n] = out
+		o.barrier[o.n] = b[i] == 0
 		b[out] = '/'
 		out++
 		parameter := false
-		for ; i < len(b) && b[i] != '/' && b[i] != 0; i++ {
+		for i++; i < len(b) && b[i] != '/' && b[i] != 0; i++ {
 			if b[i] == ';' {
-				parameter, joints = true, true
+				parameter, o.joints = true, true
 			}
 			if !parameter {
 				b[out] = lower(b[i])
 				out++
 			}
 		}
-		switch string(b[start+1 : out]) {
-		case "", ".":
-			out = start
-		case "..":
-			joints, barrier[n] = true, true
-			out = start
-		default:
-			starts[n] = start
-			n++
+		if string(b[o.starts[o.n]:out]) == "/.." {
+			o.joints, o.barrier[o.n] = true, true
 		}
 	}
-	starts[n] = out
-	barrier[n] = true
+	o.starts[o.n], o.barrier[o.n] = out, true
+	return b[:out], true
+}
 
-	for from := range n {
-		if from > 0 && !joints {
-			break
-		}
-		for to := from + 1; to <= n; to++ {
-			if reading := b[starts[from]:starts[to]]; barrier[to] && h.covers(reading) {
-				return h.coveredBy(reading), true
-			}
+// resolve appends the path as a server reads it that takes all of these slashes
+// for one and ".." for a step back.
+func (o *outline) resolve(dst, path []byte) []byte {
+	for i := range o.n {
+		switch s := path[o.starts[i]:o.starts[i+1]]; string(s) {
+		case "/", "/.":
+		case "/..":
+			dst = dst[:lastSlash(dst)]
+		default:
+			dst = append(dst, s...)
 		}
 	}
-	return nil, false
+	return dst
+}
+
+// drop leaves out empty and dot segments, in the place of the path as well.
+func (o *outline) drop(path []byte) []byte {
+	all, out, barrier := o.n, 0, false
+	o.n = 0
+	for i := range all {
+		s := path[o.starts[i]:o.starts[i+1]]
+		barrier = barrier || o.barrier[i]
+		switch string(s) {
+		case "/", "/.", "/..":
+			continue
+		}
+		o.starts[o.n], o.barrier[o.n] = out, barrier
+		out += copy(path[out:], s)
+		o.n++
+		barrier = false
+	}
+	o.starts[o.n], o.barrier[o.n] = out, true
+	return path[:out]
 }
 
 // hasEncodedSlash tells an escaped slash or backslash, which decoding hides.

@@ -14,8 +14,11 @@ func TestClean(t *testing.T) {
 		{"/", "", false, false},
 		{"/a", "/a", false, false},
 		{"/a/", "/a", false, false},
-		{"//A///B//", "/a/b", false, false},
-		{"/a/./b/.", "/a/b", false, false},
+		{"//A///B//", "/a/b", true, false},
+		{"/a/./b/.", "/a/b", true, false},
+		{"/a//", "/a", false, false},
+		{"/a/.", "/a", true, false},
+		{"/a/./", "/a", true, false},
 		{"/x/../a", "/a", true, false},
 		{"/x/y/../../a/..", "", true, false},
 		{"/../a", "/a", true, true},
@@ -46,7 +49,7 @@ func TestClean(t *testing.T) {
 }
 
 func TestMayCover(t *testing.T) {
-	h := routesOf(t, "/password-reset", "/forgot-password", "/lost*")
+	h := routesOf(t, "/password-reset", "/forgot-password", "/lost*", "/users/*/reset")
 	for path, want := range map[string]bool{
 		"/x%2f..%2fforgot-password":              true,
 		"/forgot-password%2f..":                  true,
@@ -64,6 +67,17 @@ func TestMayCover(t *testing.T) {
 		"/forgot-password-not/x%2fy":             false,
 		"/forgot-password/below/x%2fy":           false,
 		"/matrix;a=b/c":                          false,
+		"/./forgot-password%00/x":                true,
+		"//forgot-password%00/x":                 true,
+		"/x/..;/./forgot-password%00":            true,
+		"/users/./reset/../x":                    true,
+		"/users/./reset%00":                      true,
+		"/users/./reset":                         true,
+		"/users//reset":                          true,
+		"/users/;x/reset":                        true,
+		"/users/%2e%2e/reset":                    true,
+		"/x;/users/./reset":                      true,
+		"/users/1/2/reset":                       false,
 		"/":                                      false,
 		"":                                       false,
 		"password-reset":                         false,

@@ -22,16 +22,13 @@ const (
 // A Route says what a request asks of us. The zero value is nothing we know
 // and answers 404.
 type Route struct {
-	// Sensitive says that the URL may carry a token: it must not be logged.
-	Sensitive bool
-
 	kind  kind
 	token string   // as it stands in the URL, "" if it cannot be one
 	heard *hearing // the request is in a dialect
 }
 
-// LogAttrs returns what the log is to know of the request once it is answered,
-// as for a [log/slog.Logger].
+// LogAttrs returns what the log is to know of the request, as for a
+// [log/slog.Logger]. It is called after [Handler.ServeHTTP], which adds to it.
 func (r Route) LogAttrs() []any {
 	if r.heard == nil {
 		return nil
@@ -65,7 +62,7 @@ const (
 // A request that is not ours is not touched, and nothing is allocated for it.
 func (h *Handler) Route(r *http.Request) (Route, bool) {
 	if isCrooked(r.URL) {
-		return Route{kind: kindRefused, Sensitive: true}, true
+		return Route{kind: kindRefused}, true
 	}
 	var space [256]byte
 	path, twisted, odd := clean(space[:0], r.URL.Path)
@@ -76,21 +73,20 @@ func (h *Handler) Route(r *http.Request) (Route, bool) {
 	}
 	if !h.own(path) {
 		if heard := h.hear(raw, escaped); heard != nil {
-			return Route{heard: heard, Sensitive: true}, true
-		}
-		if s := h.coveredBy(path); s != nil {
-			return Route{heard: &hearing{speaker: s, fault: FaultUnknown}, Sensitive: true}, true
+			return Route{heard: heard}, true
 		}
 	}
-	if h.covers(path) {
-		if odd {
-			return h.refused(nil), true
-		}
+	switch by, ours := h.owner(path); {
+	case by != nil:
+		return Route{heard: &hearing{speaker: by, fault: FaultUnknown}}, true
+	case ours && odd:
+		return refused(nil), true
+	case ours:
 		return h.classify(r, path), true
 	}
 	if twisted || odd {
 		if by, yes := h.mayCover(raw); yes {
-			return h.refused(by), true
+			return refused(by), true
 		}
 	}
 	if h.wellKnown != "" {
@@ -114,25 +110,29 @@ func isCrooked(u *url.URL) bool {
 
 // refused is the route of a path with more than one reading, one of them ours
 // or of the dialect s.
-func (h *Handler) refused(s *speaker) Route {
+func refused(s *speaker) Route {
 	if s != nil {
-		return Route{heard: &hearing{speaker: s, fault: FaultRequest}, Sensitive: true}
+		return Route{heard: &hearing{speaker: s, fault: FaultRequest}}
 	}
-	return Route{kind: kindRefused, Sensitive: true}
+	return Route{kind: kindRefused}
 }
 
-// covers tells whether a clean path is under our own, taken over, or of a
-// dialect.
-func (h *Handler) covers(path []byte) bool {
-	if h.own(path) || h.coveredBy(path) != nil {
-		return true
+// owner tells whether a clean path is under our own, of a dialect, which is
+// returned too, or taken over. Where it is more than one of these, the first
+// has it.
+func (h *Handler) owner(path []byte) (by *speaker, ours bool) {
+	if h.own(path) {
+		return nil, true
+	}
+	if by = h.coveredBy(path); by != nil {
+		return by, true
 	}
 	for i := range h.takeOver {
 		if h.takeOver[i].match(path) {
-			return true
+			return nil, true
 		}
 	}
-	return false
+	return nil, false
 }
 
 // own tells whether a clean path is ours: the prefix, and then nothing or a
@@ -149,9 +149,9 @@ func (h *Handler) classify(r *http.Request, path []byte) Route {
 	first, rest, more := bytes.Cut(bytes.TrimPrefix(path[len(h.routes):], []byte{'/'}), []byte{'/'})
 	switch string(first) {
 	case "link":
-		return Route{kind: kindLink, Sensitive: true, token: tokenOf(r, rest)}
+		return Route{kind: kindLink, token: tokenOf(r, rest)}
 	case "cancel":
-		return Route{kind: kindCancel, Sensitive: true, token: tokenOf(r, rest)}
+		return Route{kind: kindCancel, token: tokenOf(r, rest)}
 	}
 	if !more {
 		switch string(first) {
@@ -171,8 +171,7 @@ func (h *Handler) classify(r *http.Request, path []byte) Route {
 			return Route{kind: kindPolicy}
 		}
 	}
-	// A link that was copied or rewritten badly may still hold its token.
-	return Route{kind: kindUnknown, Sensitive: true}
+	return Route{kind: kindUnknown}
 }
 
 // tokenOf takes the token from the raw path: folding or decoding would give

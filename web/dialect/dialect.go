@@ -20,7 +20,12 @@ import (
 )
 
 // vendors make a dialect with its defaults.
-var vendors = map[string]func() web.Dialect{}
+var vendors = map[string]func() web.Dialect{
+	"baasbox":  newBaasBox,
+	"buddy":    newBuddy,
+	"catalyze": newCatalyze,
+	"payabli":  newPayabli,
+}
 
 // Names returns the names of all dialects in order.
 func Names() []string { return slices.Sorted(maps.Keys(vendors)) }

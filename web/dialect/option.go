@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/web"
 )
 
 // A Duration is a span of time that is written as 15m or 24h.
@@ -30,6 +31,9 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 
 // mount returns what stands before the vendor's paths: "" for the root.
 func mount(path string) string { return strings.TrimSuffix(path, "/") }
+
+// checkPath judges the option `path`.
+func checkPath(path string) error { return web.CheckPath(path) }
 
 // checkOrigins judges the option `origins`: "*", or origins as browsers send
 // them (RFC 6454 section 6.2).

@@ -1,0 +1,227 @@
+package dialect
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/web/dialect/stringtemplate"
+)
+
+const (
+	// An export with all sections and four templates has some 30 KiB.
+	maxBaasboxConfiguration = 1 << 20
+	maxBaasboxTemplate      = 256 << 10
+
+	minBaasboxTTL = time.Minute
+)
+
+// A baasboxSource is a text that an operator wrote, and where.
+type baasboxSource struct {
+	where string // begins with the name of an option
+	text  string // "": there is none
+}
+
+func (s baasboxSource) fault(err error) error { return fmt.Errorf("%s: %w", s.where, err) }
+
+// load reads the files that options name. An option wins over what the exported
+// configuration says of the same.
+func (b *BaasBox) load() error {
+	var settings baasboxSettings
+	if b.Configuration != "" {
+		data, err := readBaasboxFile(b.Configuration, maxBaasboxConfiguration)
+		if err == nil {
+			settings, err = parseBaasboxSettings([]byte(data))
+		}
+		if err != nil {
+			return fmt.Errorf("configuration: %s: %w", b.Configuration, err)
+		}
+	}
+	setting := func(key string) baasboxSource {
+		return baasboxSource{"configuration: " + b.Configuration + ": " + key, settings[key]}
+	}
+	b.notes = settings.unused()
+	if b.RevealAccounts && b.AppCode == baasboxCode {
+		b.notes = append(b.notes, "reveal_accounts: everybody knows app_code "+baasboxCode+", and can learn who has an account")
+	}
+	name := setting(baasboxName)
+	if b.ApplicationName == "" && !isBaasboxLine(name.text) {
+		return name.fault(fmt.Errorf("one line of at most %d characters; write `application_name`", maxBaasboxLine))
+	}
+	b.name = cmp.Or(b.ApplicationName, name.text, "BaasBox")
+	if err := b.loadTTL(setting(baasboxExpiration)); err != nil {
+		return err
+	}
+	sources := make([]baasboxSource, 4)
+	for i, s := range []struct{ option, file, key string }{
+		{"email_template_text", b.EmailTemplateText, baasboxText},
+		{"email_template_html", b.EmailTemplateHTML, baasboxHTML},
+		{"page_html_template", b.PageHTMLTemplate, baasboxForm},
+		{"page_html_feedback_template", b.PageHTMLFeedbackTemplate, baasboxFeedback},
+	} {
+		if sources[i] = setting(s.key); s.file == "" {
+			continue
+		}
+		sources[i] = baasboxSource{where: s.option + ": " + s.file}
+		text, err := readBaasboxFile(s.file, maxBaasboxTemplate)
+		if err == nil && strings.TrimSpace(text) == "" {
+			err = errors.New("the file is empty")
+		}
+		if err != nil {
+			return sources[i].fault(err)
+		}
+		sources[i].text = text
+	}
+	if err := b.loadWording(setting(baasboxSubject), sources[0], sources[1]); err != nil {
+		return err
+	}
+	return b.loadPages(sources[2], sources[3])
+}
+
+func (b *BaasBox) loadTTL(minutes baasboxSource) error {
+	b.linkTTL = time.Duration(b.EmailExpirationTime)
+	if b.linkTTL != 0 || minutes.text == "" {
+		return nil
+	}
+	n, err := strconv.ParseInt(minutes.text, 10, 32)
+	if err != nil {
+		return minutes.fault(errors.New("not a number of minutes; write `email_expiration_time`"))
+	}
+	b.linkTTL = time.Duration(n) * time.Minute
+	if err := checkBaasboxTTL(b.linkTTL); err != nil {
+		return minutes.fault(err)
+	}
+	return nil
+}
+
+func (b *BaasBox) loadWording(subject, text, html baasboxSource) error {
+	if b.EmailSubject != "" {
+		subject = baasboxSource{"email_subject", b.EmailSubject}
+	}
+	if err := checkBaasboxSubject(subject.text); err != nil {
+		return subject.fault(err)
+	}
+	b.wording.Subject = subject.text
+	if text.text == "" {
+		if html.text != "" {
+			return html.fault(errors.New("a mail in HTML needs a text for readers that show none; write `email_template_text`"))
+		}
+		return nil
+	}
+	b.wording.Link, b.wording.Token, b.wording.Login = "$link$", "$token$", "$user_name$"
+	var err error
+	if b.wording.Text, err = parseBaasboxMail(text.text); err != nil {
+		return text.fault(err)
+	}
+	if html.text == "" {
+		return nil
+	}
+	if b.wording.HTML, err = parseBaasboxMail(html.text); err != nil {
+		return html.fault(err)
+	}
+	return nil
+}
+
+func (b *BaasBox) loadPages(form, feedback baasboxSource) error {
+	switch {
+	case form.text == "" && feedback.text == "":
+		return nil
+	case form.text == "":
+		return feedback.fault(errors.New("it needs the page with the form; write `page_html_template`"))
+	case feedback.text == "":
+		return form.fault(errors.New("it needs the page that says what became of it; write `page_html_feedback_template`"))
+	}
+	var err error
+	if b.form, err = parseBaasboxForm(form.text); err != nil {
+		return form.fault(err)
+	}
+	if b.feedback, err = parseBaasboxFeedback(feedback.text); err != nil {
+		return feedback.fault(err)
+	}
+	for _, page := range []struct {
+		*baasboxPage
+		where string
+	}{{b.form, form.where}, {b.feedback, feedback.where}} {
+		if page.inert {
+			b.notes = append(b.notes, page.where+": browsers will neither load what it has from other files nor run scripts in attributes, "+
+				"as the token stands in the page's address; write styles and scripts into <style> and <script>")
+		}
+	}
+	return nil
+}
+
+// parseBaasboxMail reads the template of a mail and returns it with the
+// placeholders of [reset.Wording].
+func parseBaasboxMail(text string) (string, error) {
+	t, err := stringtemplate.Parse(text, "link", "token", "user_name")
+	if err != nil {
+		return "", err
+	}
+	if line := t.Condition(); line > 0 {
+		return "", fmt.Errorf("line %d: $if(…)$ is possible on pages only; a mail always has all variables", line)
+	}
+	want := make(map[string]int)
+	mail := t.Render(func(v stringtemplate.Variable) (string, bool) {
+		want["$"+v.Name+"$"]++
+		return "$" + v.Name + "$", true
+	})
+	if want["$link$"] == 0 {
+		return "", errors.New("nobody could follow it: write $link$ where the address is to stand")
+	}
+	for _, placeholder := range []string{"$link$", "$token$", "$user_name$"} {
+		if strings.Count(mail, placeholder) != want[placeholder] {
+			return "", fmt.Errorf(`\%s\$ cannot be told from the variable`, strings.TrimSuffix(placeholder, "$"))
+		}
+	}
+	return mail, nil
+}
+
+// checkBaasboxSubject judges a subject. BaasBox writes it as it is, and a
+// subject is no place for a link.
+func checkBaasboxSubject(subject string) error {
+	if !isBaasboxLine(subject) {
+		return fmt.Errorf("one line of at most %d characters", maxBaasboxLine)
+	}
+	for _, placeholder := range []string{"$link$", "$token$", "$user_name$"} {
+		if strings.Contains(subject, placeholder) {
+			return errors.New("a subject has no variables, in BaasBox neither; write plain text")
+		}
+	}
+	return nil
+}
+
+func checkBaasboxTTL(ttl time.Duration) error {
+	if ttl < minBaasboxTTL || ttl > reset.MaxLinkTTL {
+		return errors.New("a link lives 1m to 24h, such as `email_expiration_time 15m`")
+	}
+	return nil
+}
+
+// readBaasboxFile reads a file of text.
+func readBaasboxFile(name string, limit int64) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", errors.Unwrap(err) // the caller names the file
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "", errors.New("not a file")
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	switch {
+	case err != nil:
+		return "", errors.New("it cannot be read")
+	case int64(len(data)) > limit:
+		return "", fmt.Errorf("it has more than %d KiB", limit>>10)
+	case !utf8.Valid(data) || strings.ContainsRune(string(data), 0):
+		return "", errors.New("not text in UTF-8")
+	}
+	return strings.TrimPrefix(string(data), "\ufeff"), nil
+}

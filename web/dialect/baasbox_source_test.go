@@ -1,0 +1,313 @@
+package dialect_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/web"
+	"github.com/caddy-password-reset/caddy-password-reset/web/dialect"
+)
+
+const (
+	baasboxDump = "testdata/baasbox-dump.json"
+
+	shopForm     = "<h1>$application_name$</h1>\n$error$\n<p>$user_name$</p>$form_template$"
+	shopFeedback = "<h1>$application_name$</h1>\n$message$\n$error$\n<p>$user_name$</p>"
+	shopPolicy   = "default-src 'none'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+// file writes a file and returns its path.
+func file(t testing.TB, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// opened returns the dialect after Check and Open.
+func opened(t testing.TB, set func(*dialect.BaasBox)) (*dialect.BaasBox, error) {
+	t.Helper()
+	b := dialect.New("baasbox").(*dialect.BaasBox)
+	set(b)
+	if err := b.Check(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := b.Open("app.example.com")
+	return b, err
+}
+
+// An exported configuration is carried over as a whole.
+func TestBaasBoxConfiguration(t *testing.T) {
+	b, err := opened(t, func(b *dialect.BaasBox) { b.Configuration = baasboxDump })
+	if err != nil {
+		t.Fatal(err)
+	}
+	const text = "Hi $user_name$\nwe received a request to reset your password because you forgot it. " +
+		"Please follow this link within 15 minutes and you will receive further information about the reset procedure: $link$\n"
+	const html = "Hi $user_name$ <br>we received a request to reset your password because you forgot it. " +
+		"Please follow this link within 15 minutes and you will receive further information about the reset procedure: <a href='$link$'>$link$</a> \n"
+	want := reset.Wording{Subject: "BaasBox: reset password", Text: text, HTML: html, Link: "$link$", Token: "$token$", Login: "$user_name$"}
+	if diff := cmp.Diff(want, b.Wording()); diff != "" {
+		t.Errorf("wording (-want +got):\n%s", diff)
+	}
+	const inert = ": browsers will neither load what it has from other files nor run scripts in attributes, " +
+		"as the token stands in the page's address; write styles and scripts into <style> and <script>"
+	if diff := cmp.Diff([]string{
+		"email.from: not used; write `from` in the site",
+		"network.http.*: not used; write `base_url` in the site",
+		"network.smtp.*: not used; write `smtp` in the global block or in the site",
+		"configuration: " + baasboxDump + ": page.html.template" + inert,
+		"configuration: " + baasboxDump + ": page.html.feedback.template" + inert,
+	}, web.Noter(b).Notes()); diff != "" {
+		t.Errorf("notes (-want +got):\n%s", diff)
+	}
+
+	w := speakBaasBox(t, func(b *dialect.BaasBox) { b.Configuration = baasboxDump })
+	compare(t, w.do("GET", baasboxPath, baasboxHeader, ""), baasboxAnswer(200, baasboxOK))
+	if len(w.requests) != 1 || w.requests[0].LinkTTL != 15*time.Minute || w.requests[0].Words != nil {
+		t.Errorf("requests %+v", w.requests)
+	}
+	// A person with a browser finds the form in the page and sends it.
+	page := w.do("GET", baasboxLive, nil, "")
+	action := regexp.MustCompile(`<form class='form-horizontal' method='post' action='([^']+)'>`).FindStringSubmatch(page.body)
+	if page.status != 200 || action == nil || !strings.Contains(page.body, "<title>BaasBox reset password</title>") || !strings.Contains(page.body, "Hi cesare,") {
+		t.Fatalf("%d %s", page.status, page.body)
+	}
+	if strings.Contains(page.body, "$") {
+		t.Errorf("a variable is left in\n%s", page.body)
+	}
+	again := w.do("POST", action[1], []string{baasboxForm}, form("password", "abc", "repeat-password", "abd"))
+	if again.status != 400 || !strings.Contains(again.body, "<p class='text-error'>\nThe new &#34;password&#34; field and the &#34;repeat password&#34; field must be the same.\n</p>") {
+		t.Errorf("%d %s", again.status, again.body)
+	}
+	done := w.do("POST", action[1], []string{baasboxForm}, goodForm())
+	if done.status != 200 || !strings.Contains(done.body, "<p class='text-success'>\nPassword changed\n</p>\n<p class='text-error'>\n</p>") {
+		t.Errorf("%d %s", done.status, done.body)
+	}
+	for _, got := range []answer{page, again, done} {
+		checkCommon(t, got)
+		if got.header.Get("Content-Type") != "text/html; charset=utf-8" || got.header.Get("Content-Security-Policy") != shopPolicy || got.header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("header %v", got.header)
+		}
+	}
+}
+
+// Options win over what an exported configuration says of the same.
+func TestBaasBoxOptionsWin(t *testing.T) {
+	set := func(b *dialect.BaasBox) {
+		b.Configuration = baasboxDump
+		b.EmailSubject, b.ApplicationName = "Own subject", "Own app"
+		b.EmailExpirationTime = dialect.Duration(time.Hour)
+		b.EmailTemplateText = file(t, "mail.txt", "\ufeffOwn \\$5 \\\\ text\r\n$ link $")
+		b.EmailTemplateHTML = file(t, "mail.html", "<a href=\"$link$\">$token$</a>")
+		b.PageHTMLTemplate = file(t, "form.html", shopForm)
+		b.PageHTMLFeedbackTemplate = file(t, "feedback.html", shopFeedback)
+	}
+	b, err := opened(t, set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := reset.Wording{
+		Subject: "Own subject", Text: "Own $5 \\ text\n$link$", HTML: `<a href="$link$">$token$</a>`,
+		Link: "$link$", Token: "$token$", Login: "$user_name$",
+	}
+	if diff := cmp.Diff(want, b.Wording()); diff != "" {
+		t.Errorf("wording (-want +got):\n%s", diff)
+	}
+	w := speakBaasBox(t, set)
+	w.do("GET", baasboxPath, baasboxHeader, "")
+	if w.requests[0].LinkTTL != time.Hour {
+		t.Errorf("link lives %s", w.requests[0].LinkTTL)
+	}
+	if got := w.do("GET", baasboxLive, nil, ""); !strings.HasPrefix(got.body, "<h1>Own app</h1>\n<p>cesare</p><form action='"+baasboxLive+"' method='POST' id='reset_pwd_form'>") {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
+func TestBaasBoxWording(t *testing.T) {
+	text := file(t, "mail.txt", "$link$")
+	for _, tt := range []struct {
+		name string
+		set  func(*dialect.BaasBox)
+		want reset.Wording
+	}{
+		{"none", func(*dialect.BaasBox) {}, reset.Wording{}},
+		{"subject", func(b *dialect.BaasBox) { b.EmailSubject = "S" }, reset.Wording{Subject: "S"}},
+		{"text", func(b *dialect.BaasBox) { b.EmailTemplateText = text }, reset.Wording{Text: "$link$", Link: "$link$", Token: "$token$", Login: "$user_name$"}},
+		{"configuration without mails", func(b *dialect.BaasBox) {
+			b.Configuration = file(t, "c.json", `[{"key":"application.name","value":"x"}]`)
+		}, reset.Wording{}},
+		{"configuration without HTML", func(b *dialect.BaasBox) {
+			b.Configuration = file(t, "c.json", `[{"key":"email.template.text","value":"a $link$"},{"key":"email.template.html","value":null}]`)
+		}, reset.Wording{Text: "a $link$", Link: "$link$", Token: "$token$", Login: "$user_name$"}},
+	} {
+		b, err := opened(t, tt.set)
+		if diff := cmp.Diff(tt.want, b.Wording()); err != nil || diff != "" {
+			t.Errorf("%s: %v\n%s", tt.name, err, diff)
+		}
+	}
+}
+
+// The pages, in each outcome.
+func TestBaasBoxPages(t *testing.T) {
+	set := func(b *dialect.BaasBox) {
+		b.ApplicationName = "Shop & <Co>"
+		b.PageHTMLTemplate = file(t, "form.html", shopForm)
+		b.PageHTMLFeedbackTemplate = file(t, "feedback.html", shopFeedback)
+	}
+	const head, ready = "<h1>Shop &amp; &lt;Co&gt;</h1>\n", "<form action='" + baasboxLive + "' method='POST' id='reset_pwd_form'>" +
+		"<label for='password'>New password</label><input type='password' id='password' name='password' />" +
+		"<label for='repeat-password'>Repeat the new password</label><input type='password' id='repeat-password' name='repeat-password' />" +
+		"<button type='submit' id='reset_pwd_submit'>Reset the password</button></form>"
+	const accepted = "The password was saved and will take effect shortly"
+	for _, tt := range []struct {
+		name, token, body string
+		result            reset.Result
+		err               error
+		status            int
+		want              string
+	}{
+		{"open", liveToken, "", reset.Result{}, nil, 200, head + "<p>cesare</p>" + ready},
+		{"open a dead link", deadToken, "", reset.Result{}, nil, 400, head + baasboxExpired + "\n<p></p>"},
+		{"open in another spelling", "%6C" + liveToken[1:], "", reset.Result{}, nil, 400, head + baasboxExpired + "\n<p></p>"},
+		{"open a claimed one", claimedToken, "", reset.Result{}, nil, 202, head + accepted + "\n<p>cesare</p>"},
+		{"open too often", liveToken, "", reset.Result{}, &reset.LimitError{RetryAfter: time.Minute}, 429, head + "Exception: Too many requests. Please try again later\n<p></p>"},
+		{"unavailable", liveToken, "", reset.Result{}, reset.ErrUnavailable, 503, head + "Exception: The service is not available. Please try again later\n<p></p>"},
+		{"changed", liveToken, goodForm(), reset.Result{}, nil, 200, head + "Password changed\n<p>cesare</p>"},
+		{"pending", liveToken, goodForm(), reset.Result{Status: reset.StatusPending}, nil, 202, head + accepted + "\n<p>cesare</p>"},
+		{"refused", liveToken, goodForm(), reset.Result{Status: reset.StatusRefused, Detail: "<b>$link$"}, nil, 400, head + "Example does not accept this password: &lt;b&gt;$link$\n<p>cesare</p>" + ready},
+		{"gone", liveToken, goodForm(), reset.Result{Status: reset.StatusGone}, nil, 400, head + "Exception: User not found!\n<p>cesare</p>"},
+		{"dead", deadToken, goodForm(), reset.Result{}, nil, 400, head + baasboxDead + "\n<p></p>"},
+		{"too short", liveToken, form("password", "a", "repeat-password", "a"), reset.Result{}, nil, 400, head + "Too short: use at least 8 characters.\n<p>cesare</p>" + ready},
+		{"absent", liveToken, form("password", "a"), reset.Result{}, nil, 400, head + "The &#39;repeat password&#39; field is missing\n<p>cesare</p>" + ready},
+		{"no form", liveToken, "%zz", reset.Result{}, nil, 400, head + "Exception: Error getting submitted data. Please repeat the reset password procedure\n<p>cesare</p>"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := speakBaasBox(t, set)
+			w.result, w.errs = tt.result, map[string]error{"": tt.err}
+			method, header := "GET", []string(nil)
+			if tt.body != "" {
+				method, header = "POST", []string{baasboxForm}
+			}
+			compare(t, w.do(method, baasboxLink+tt.token, header, tt.body), expected{tt.status, map[string]string{
+				"Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": shopPolicy, "Access-Control-Allow-Origin": "",
+			}, tt.want})
+		})
+	}
+	w := speakBaasBox(t, set)
+	w.login = `<script>$form_template$</script>`
+	if got := w.do("GET", baasboxLive, nil, ""); got.body != head+"<p>&lt;script&gt;$form_template$&lt;/script&gt;</p>"+ready {
+		t.Errorf("hostile name: %s", got.body)
+	}
+	get := w.do("GET", baasboxLive, nil, "")
+	if got := w.do("HEAD", baasboxLive, nil, ""); got.status != 200 || got.body != "" || got.header.Get("Content-Length") != get.header.Get("Content-Length") {
+		t.Errorf("HEAD: %d %v %q", got.status, got.header, got.body)
+	}
+}
+
+// What is wrong in a file is named by option and file, and where it can be by
+// key and line.
+func TestBaasBoxOpenRefuses(t *testing.T) {
+	missing := filepath.Join(t.TempDir(), "none")
+	text, page, feedback := file(t, "ok.txt", "$link$"), file(t, "ok.html", shopForm), file(t, "ok2.html", shopFeedback)
+	config := func(content string) func(*dialect.BaasBox) {
+		path := file(t, "c.json", content)
+		return func(b *dialect.BaasBox) { b.Configuration = path }
+	}
+	for _, tt := range []struct {
+		name string
+		set  func(*dialect.BaasBox)
+		want string
+	}{
+		{"no configuration", func(b *dialect.BaasBox) { b.Configuration = missing }, "configuration: FILE: no such file or directory"},
+		{"folder", func(b *dialect.BaasBox) { b.Configuration = filepath.Dir(missing) }, "configuration: FILE: not a file"},
+		{"large", config(strings.Repeat("#", 1<<20+1)), "configuration: FILE: it has more than 1024 KiB"},
+		{"foreign", config("hello"), "configuration: FILE: not an exported configuration of BaasBox; save the answer to GET /admin/configuration/dump.json"},
+		{"name of two lines", config(`[{"key":"application.name","value":"a\nb"}]`), "configuration: FILE: application.name: one line"},
+		{"no minutes", config(`[{"key":"email.expiration.time","value":"soon"}]`), "configuration: FILE: email.expiration.time: not a number of minutes"},
+		{"no time", config(`[{"key":"email.expiration.time","value":"0"}]`), "configuration: FILE: email.expiration.time: a link lives 1m to 24h"},
+		{"two days", config(`[{"key":"email.expiration.time","value":"2880"}]`), "configuration: FILE: email.expiration.time: a link lives 1m to 24h"},
+		{"ages", config(`[{"key":"email.expiration.time","value":"99999999999999999999"}]`), "configuration: FILE: email.expiration.time: not a number"},
+		{"subject of two lines", config(`[{"key":"email.subject","value":"a\nb"}]`), "configuration: FILE: email.subject: one line"},
+		{"only HTML", config(`[{"key":"email.template.html","value":"$link$"}]`), "configuration: FILE: email.template.html: a mail in HTML needs a text"},
+		{"text without link", config(`[{"key":"email.template.text","value":"Hi $user_name$"}]`), "configuration: FILE: email.template.text: nobody could follow it"},
+		{"function", config(`[{"key":"email.template.text","value":"$link$\n$upper(user_name)$"}]`), "configuration: FILE: email.template.text: line 2: $upper(user_name)$ is not understood"},
+		{"only the form", config(`[{"key":"page.html.template","value":"$form_template$"}]`), "configuration: FILE: page.html.template: it needs the page that says"},
+		{"only the feedback", config(`[{"key":"page.html.feedback.template","value":"$error$"}]`), "configuration: FILE: page.html.feedback.template: it needs the page with the form"},
+
+		{"no text", func(b *dialect.BaasBox) { b.EmailTemplateText = missing }, "email_template_text: FILE: no such file"},
+		{"empty text", func(b *dialect.BaasBox) { b.EmailTemplateText = file(t, "x", " \n") }, "email_template_text: FILE: the file is empty"},
+		{"not text", func(b *dialect.BaasBox) { b.EmailTemplateText = file(t, "x", "\xff$link$") }, "email_template_text: FILE: not text in UTF-8"},
+		{"NUL", func(b *dialect.BaasBox) { b.EmailTemplateText = file(t, "x", "\x00$link$") }, "email_template_text: FILE: not text in UTF-8"},
+		{"large text", func(b *dialect.BaasBox) { b.EmailTemplateText = file(t, "x", strings.Repeat("a", 256<<10+1)) }, "email_template_text: FILE: it has more than 256 KiB"},
+		{"condition in a mail", func(b *dialect.BaasBox) { b.EmailTemplateText = file(t, "x", "\n$if(link)$$link$$endif$") }, "email_template_text: FILE: line 2: $if(…)$ is possible on pages only"},
+		{"text like a variable", func(b *dialect.BaasBox) { b.EmailTemplateText = file(t, "x", `$link$ \$user_name\$`) }, `email_template_text: FILE: \$user_name\$ cannot be told from the variable`},
+		{"variable of pages", func(b *dialect.BaasBox) { b.EmailTemplateText = file(t, "x", `$link$ $application_name$`) }, `email_template_text: FILE: line 1: $application_name$ has no value here; there are $link$, $token$, $user_name$`},
+		{"HTML alone", func(b *dialect.BaasBox) { b.EmailTemplateHTML = text }, "email_template_html: FILE: a mail in HTML needs a text"},
+		{"HTML without link", func(b *dialect.BaasBox) { b.EmailTemplateText, b.EmailTemplateHTML = text, page }, "email_template_html: FILE: line 1: $application_name$ has no value"},
+		{"form alone", func(b *dialect.BaasBox) { b.PageHTMLTemplate = page }, "page_html_template: FILE: it needs the page that says"},
+		{"feedback alone", func(b *dialect.BaasBox) { b.PageHTMLFeedbackTemplate = feedback }, "page_html_feedback_template: FILE: it needs the page with the form"},
+		{"form that is none", func(b *dialect.BaasBox) {
+			b.PageHTMLTemplate, b.PageHTMLFeedbackTemplate = file(t, "x", "<b>$error$</b>"), feedback
+		}, "page_html_template: FILE: nobody could choose a password"},
+		{"feedback without answer", func(b *dialect.BaasBox) {
+			b.PageHTMLTemplate, b.PageHTMLFeedbackTemplate = page, file(t, "x", "<b>$error$</b>")
+		}, "page_html_feedback_template: FILE: nobody would learn that the password was changed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var path string
+			_, err := opened(t, func(b *dialect.BaasBox) {
+				tt.set(b)
+				for _, p := range []string{b.EmailTemplateText, b.PageHTMLTemplate, b.PageHTMLFeedbackTemplate, b.EmailTemplateHTML, b.Configuration} {
+					if p != "" && p != page && p != feedback && p != text {
+						path = p
+					}
+				}
+			})
+			if err == nil {
+				t.Fatal("it is taken")
+			}
+			got := err.Error()
+			for _, p := range []string{path, text, page, feedback} {
+				if p != "" {
+					got = strings.ReplaceAll(got, p, "FILE")
+				}
+			}
+			if !strings.HasPrefix(got, tt.want) {
+				t.Errorf("%s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+// A setting that an option replaces may be as bad as it likes.
+func TestBaasBoxOptionsReplaceBadSettings(t *testing.T) {
+	if _, err := opened(t, func(b *dialect.BaasBox) {
+		b.Configuration = file(t, "c.json", `[{"key":"application.name","value":"a\nb"},{"key":"email.subject","value":"a\nb"},`+
+			`{"key":"email.expiration.time","value":"0"},{"key":"email.template.text","value":"$x$"},{"key":"page.html.template","value":"$x$"},{"key":"page.html.feedback.template","value":"$x$"}]`)
+		b.ApplicationName, b.EmailSubject, b.EmailExpirationTime = "a", "S", dialect.Duration(time.Minute)
+		b.EmailTemplateText = file(t, "mail.txt", "$link$")
+		b.PageHTMLTemplate, b.PageHTMLFeedbackTemplate = file(t, "form.html", shopForm), file(t, "feedback.html", shopFeedback)
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBaasBoxNotes(t *testing.T) {
+	b, err := opened(t, func(b *dialect.BaasBox) { b.AppCode, b.RevealAccounts = "1234567890", true })
+	if want := []string{"reveal_accounts: everybody knows app_code 1234567890, and can learn who has an account"}; err != nil || !cmp.Equal(b.Notes(), want) {
+		t.Errorf("%v, %q", err, b.Notes())
+	}
+	if b, err := opened(t, func(b *dialect.BaasBox) { b.AppCode, b.RevealAccounts = "own", true }); err != nil || b.Notes() != nil {
+		t.Errorf("%v, %q", err, b.Notes())
+	}
+}
