@@ -88,12 +88,16 @@ func TestTemplatesOfADialect(t *testing.T) {
 		wantText   string // what the text part begins with
 		wantHTML   string // in the HTML part
 	}{
-		{"text and HTML", templateText, templateHTML,
+		{
+			"text and HTML", templateText, templateHTML,
 			strings.NewReplacer("$user_name$", "alice", "$link$", l.Link).Replace(templateText),
-			strings.NewReplacer("$user_name$", "alice", "$link$", l.Link).Replace(templateHTML)},
-		{"text alone", templateText, "",
+			strings.NewReplacer("$user_name$", "alice", "$link$", l.Link).Replace(templateHTML),
+		},
+		{
+			"text alone", templateText, "",
 			strings.NewReplacer("$user_name$", "alice", "$link$", l.Link).Replace(templateText),
-			`procedure: <a class="link" href="` + l.Link + `" style="color: #1a56c4; word-break: break-all;">` + l.Link + `</a></p>`},
+			`procedure: <a class="link" href="` + l.Link + `" style="color: #1a56c4; word-break: break-all;">` + l.Link + `</a></p>`,
+		},
 		{"line ends", "A\r\n\tB\rC\u2028D", "", "A\n B\nC\nD\n", "A<br>\n B<br>\nC<br>\nD</p>"},
 		{"nothing is held", "A mail.", "<p>A mail.</p>", "A mail.\n", "<p>A mail.</p>"},
 		{"everything is held", "$link$ $code$", "<a href=$link$>x</a> $code$", l.Link + " 12345678\n", "<a href=" + l.Link + ">x</a> 12345678"},

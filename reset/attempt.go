@@ -136,6 +136,9 @@ func (s *Site) attempt(ctx context.Context, f *flight, fl *flying) {
 	attended := f.decide()
 	result, message := s.tell(outcome)
 	now := time.Now()
+	if outcome.Verdict == Applied && f.password != "" {
+		s.svc.shared.receipts.add(f.receipt, now)
+	}
 	notice := s.newNotice(noticeFor(outcome.Verdict), fl.account, c.Reference, time.UnixMilli(c.At))
 	if outcome.Verdict == Applied {
 		notice.Created = now.UnixMilli()

@@ -19,8 +19,9 @@ var errClaimed = errors.New("grant is claimed")
 // hands it to the app at once. It waits about five seconds for the app and
 // then answers [StatusPending]; the change goes on, also if ctx ends.
 //
-// A token whose change is under way gets that change's outcome for the same
-// password, and [ErrGrant] for another one, never a second change. It returns
+// A token whose change is under way, or was applied some seconds ago, gets that
+// change's outcome for the same password, and [ErrGrant] for another one, never
+// a second change. It returns
 // ErrGrant before anything else is looked at, a
 // [*PasswordError], a [*LimitError] or [ErrUnavailable]; after any of them the
 // grant is as it was, but for ErrUnavailable, after which the change may have
@@ -34,6 +35,9 @@ func (s *Site) Change(ctx context.Context, n NewPassword) (Result, error) {
 		return Result{}, err
 	}
 	account, claimed, err := s.first(ctx, t)
+	if errors.Is(err, ErrGrant) && s.svc.shared.receipts.has(newReceipt(t, n.Password), time.Now()) {
+		return Result{Status: StatusChanged}, nil
+	}
 	if err != nil {
 		return Result{}, err
 	}
@@ -90,6 +94,7 @@ func (s *Site) accept(ctx context.Context, t token, typed, format, password stri
 		At: now.UnixMilli(), Deadline: a.job.Deadline,
 	}
 	f := s.svc.shared.flights.begin(a.change.ID, typed)
+	f.receipt = newReceipt(t, typed)
 	f.join()
 	err = s.update(ctx, a.write)
 	if err != nil || !a.leased {

@@ -199,3 +199,32 @@ func TestMalformedTokens(t *testing.T) {
 		}
 	})
 }
+
+// A client that enters a code again, because the app was down and so it was not
+// told "changed", learns that its password is on its way.
+func TestCodeOfAChangeUnderWay(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.app.down()
+		l := w.letter("alice")
+		const password = "a long enough password"
+		for range 2 {
+			second, err := w.site.Code(t.Context(), reset.CodeEntry{Login: "alice", Code: l.Code})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.wantChange(second, password, reset.StatusPending)
+		}
+		second, err := w.site.Code(t.Context(), reset.CodeEntry{Login: "alice", Code: l.Code})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.change(second, password+"!"); !errors.Is(err, reset.ErrGrant) {
+			t.Errorf("another password: %v", err)
+		}
+		w.app.say(nil)
+		w.until(time.Hour, "the change", func() bool { return w.app.password("42") == password })
+		if _, err := w.site.Code(t.Context(), reset.CodeEntry{Login: "alice", Code: l.Code}); !errors.Is(err, reset.ErrCode) {
+			t.Errorf("the code of a completed change: %v", err)
+		}
+	})
+}

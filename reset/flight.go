@@ -2,6 +2,7 @@ package reset
 
 import (
 	"context"
+	"crypto/sha256"
 	"sync"
 	"time"
 )
@@ -12,6 +13,7 @@ import (
 type flight struct {
 	done     chan struct{}
 	password string // as typed; "" if only its hash is known here
+	receipt  receipt
 
 	mu      sync.Mutex
 	waiting int
@@ -52,6 +54,42 @@ func (f *flights) get(change id) *flight {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.running[change]
+}
+
+// A receipt names a token together with the password that was set with it.
+type receipt [sha256.Size]byte
+
+func newReceipt(t token, typed string) receipt {
+	return sha256.Sum256(append(append(t.grant[:], t.verifier[:]...), typed...))
+}
+
+// receipts are of the changes that were applied not long ago, so that the
+// second half of a double click that comes too late for the flight is told the
+// same and not that its link is dead.
+type receipts struct {
+	mu   sync.Mutex
+	when map[receipt]time.Time
+}
+
+const (
+	receiptLife = 10 * time.Second
+	maxReceipts = 1_000
+)
+
+func (r *receipts) add(of receipt, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.when) >= maxReceipts {
+		clear(r.when) // a bound for the memory: somebody is told that the link is dead
+	}
+	r.when[of] = now
+}
+
+func (r *receipts) has(of receipt, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	when, ok := r.when[of]
+	return ok && now.Sub(when) < receiptLife
 }
 
 // join counts one more person who waits. It is called before the outcome can

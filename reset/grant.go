@@ -66,9 +66,10 @@ func (g *grant) opens(t token, now time.Time) (until time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// hasCode reports whether a guess may be compared with the grant's code.
+// hasCode reports whether a guess may be compared with the grant's code. While a
+// change stands on the grant, the code leads to its outcome.
 func (g *grant) hasCode(now time.Time) bool {
-	return len(g.Code) > 0 && g.Change.isZero() && now.UnixMilli() < g.CodeExpires
+	return len(g.Code) > 0 && now.UnixMilli() < g.CodeExpires
 }
 
 // addSecond lists one more verifier. Beyond the bound the oldest goes: a

@@ -18,7 +18,9 @@ type Shared struct {
 	alarms  *alarmClock
 	guesses *hourCount
 	foreign *leaseWatch
-	flights *flights
+
+	flights  *flights
+	receipts *receipts
 
 	mu     sync.Mutex
 	queues map[string]*queueState
@@ -35,8 +37,11 @@ func NewShared() *Shared {
 		alarms:  &alarmClock{last: make(map[string]time.Time)},
 		guesses: &hourCount{since: make(map[string]time.Time), n: make(map[string]int)},
 		foreign: &leaseWatch{seen: make(map[string]sighting)},
-		flights: &flights{running: make(map[id]*flight)},
-		queues:  make(map[string]*queueState),
+
+		flights:  &flights{running: make(map[id]*flight)},
+		receipts: &receipts{when: make(map[receipt]time.Time)},
+
+		queues: make(map[string]*queueState),
 	}
 }
 

@@ -43,6 +43,8 @@ func TestBrowser(t *testing.T) {
 		{"back after success", backAfterSuccess},
 		{"back after success without scripts", backAfterSuccessWithoutScripts},
 		{"every page", everyPage},
+		{"baasbox's page", baasboxPage},
+		{"clients of other origins", acrossOrigins},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"flag"
 	"math"
 	"os"
@@ -23,42 +24,51 @@ func TestScreenshots(t *testing.T) {
 	w := newWorld(t)
 	p := newTab(t, newChromium(t), w)
 	w.start()
-	dir := filepath.Join("..", "..", "docs", "screenshots")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	shown := []string{"ask", "sent", "new", "refused", "done", "pending", "gone", "cancel"}
-	shoot := func(name string) {
-		if name == "refused" {
-			p.do(chromedp.Blur(chromedp.CSS("#password")))
-		}
-		for _, screen := range []struct {
-			name          string
-			width, height int64
-			options       []chromedp.EmulateViewportOption
-		}{
-			{"phone", 390, 844, []chromedp.EmulateViewportOption{chromedp.EmulateMobile, chromedp.EmulateScale(2)}},
-			{"desktop", 1280, 800, nil},
-		} {
-			p.do(chromedp.EmulateViewport(screen.width, screen.height, screen.options...))
-			for _, scheme := range []string{"light", "dark"} {
-				p.scheme(scheme)
-				file := filepath.Join(dir, name+"-"+screen.name+"-"+scheme+".png")
-				if err := os.WriteFile(file, p.picture(screen.width, screen.height), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		p.do(chromedp.EmulateReset())
-	}
 	tour{
-		w: w, p: p, mail: shoot,
+		w: w, p: p, mail: p.shoot,
 		page: func(name string) {
 			if slices.Contains(shown, name) {
-				shoot(name)
+				p.shoot(name)
 			}
 		},
 	}.walk(t)
+}
+
+// shoot writes pictures of the page, in both colour schemes if it has both.
+func (p *tab) shoot(name string) {
+	p.t.Helper()
+	dir := filepath.Join("..", "..", "docs", "screenshots")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		p.t.Fatal(err)
+	}
+	if name == "refused" {
+		p.do(chromedp.Blur(chromedp.CSS("#password")))
+	}
+	for _, screen := range []struct {
+		name          string
+		width, height int64
+		options       []chromedp.EmulateViewportOption
+	}{
+		{"phone", 390, 844, []chromedp.EmulateViewportOption{chromedp.EmulateMobile, chromedp.EmulateScale(2)}},
+		{"desktop", 1280, 800, nil},
+	} {
+		p.do(chromedp.EmulateViewport(screen.width, screen.height, screen.options...))
+		var light []byte
+		for _, scheme := range []string{"light", "dark"} {
+			p.scheme(scheme)
+			shot := p.picture(screen.width, screen.height)
+			if bytes.Equal(shot, light) {
+				continue // it knows one scheme only
+			}
+			light = shot
+			file := filepath.Join(dir, name+"-"+screen.name+"-"+scheme+".png")
+			if err := os.WriteFile(file, shot, 0o644); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+	}
+	p.do(chromedp.EmulateReset())
 }
 
 // picture returns the page as a PNG, all of it if it is longer than the screen.

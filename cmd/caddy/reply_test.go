@@ -62,8 +62,13 @@ func (w *world) try(method, target, body string, header ...string) (reply, error
 		fmt.Fprintf(&b, "%s: %s\r\n", name, value)
 	}
 	b.WriteString("\r\n" + body)
+	return w.send(method, b.String())
+}
 
-	c, err := net.Dial("tcp", host)
+// send sends a request as it stands on a connection of its own, which the
+// request must ask to close.
+func (w *world) send(method, request string) (reply, error) {
+	c, err := net.Dial("tcp", strings.TrimPrefix(w.Site, "http://"))
 	if errors.Is(err, syscall.ECONNRESET) {
 		err = fmt.Errorf("%w: %w", errUnanswered, err)
 	}
@@ -72,7 +77,7 @@ func (w *world) try(method, target, body string, header ...string) (reply, error
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(30 * time.Second))
-	_, _ = io.WriteString(c, b.String()) // an answer may come before all was read
+	_, _ = io.WriteString(c, request) // an answer may come before all was read
 	raw, err := io.ReadAll(c)
 	if len(raw) == 0 {
 		return reply{}, fmt.Errorf("%w: %w", errUnanswered, cmp.Or(err, io.EOF))

@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/caddy-password-reset/caddy-password-reset/web/dialect"
 )
 
 // examples are the files that operators begin with.
@@ -67,6 +71,34 @@ func TestExamplesValidate(t *testing.T) {
 				return nil
 			})
 		})
+	}
+}
+
+// The Caddyfile that docs/dialects.md has for each vendor works as it stands.
+func TestDialectExamplesValidate(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "dialects.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?s)```caddyfile\n(.*?)```").FindAllSubmatch(text, -1)
+	if len(found) != len(dialect.Names()) {
+		t.Errorf("%d Caddyfiles for %d dialects", len(found), len(dialect.Names()))
+	}
+	for _, block := range found {
+		home := t.TempDir()
+		file := filepath.Join(home, "Caddyfile")
+		if err := os.WriteFile(file, block[1], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		env := []string{
+			"RESET_SMTP_PASSWORD=hunter2-of-mail", "RESET_WEBHOOK_SECRET=" + goodSecret,
+			"CATALYZE_API_KEY=525ad5d6993247cccb083e5a", "BUDDY_APP_KEY=hunter2-of-buddy", "PAYABLI_TOKEN=hunter2-of-payabli",
+		}
+		out, log, ok := command(t, home, env, "validate", "--config", file)
+		if !ok || !strings.Contains(out+log, "Valid configuration") || strings.Contains(log, `"level":"warn"`) {
+			t.Errorf("%s\nvalidate:\n%s%s", block[1], out, log)
+		}
 	}
 }
 

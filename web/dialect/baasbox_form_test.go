@@ -66,8 +66,10 @@ func TestBaasBoxOpenJSON(t *testing.T) {
 	}
 	compare(t, w.do("GET", baasboxLink+".json", nil, ""), expected{400, baasboxPlain, baasboxKO(baasboxExpired)})
 	// The new password is on its way: no second one.
-	compare(t, w.do("GET", baasboxLink+claimedToken+".json", nil, ""), expected{202, baasboxPlain,
-		`{"user_name":"cesare","message":"The password was saved and will take effect shortly","application_name":"BaasBox"}`})
+	compare(t, w.do("GET", baasboxLink+claimedToken+".json", nil, ""), expected{
+		202, baasboxPlain,
+		`{"user_name":"cesare","message":"The password was saved and will take effect shortly","application_name":"BaasBox"}`,
+	})
 }
 
 func TestBaasBoxOpenFails(t *testing.T) {

@@ -48,10 +48,18 @@ func TestBaasBoxDefaultPages(t *testing.T) {
 	}{
 		{"form", form, baasboxForm, formValues("cesare", ""), []string{"$error$\n", ""}, nil},
 		{"form again", form, baasboxForm, formValues("cesare", `"so" & so`), []string{"$error$", "&#34;so&#34; &amp; so"}, nil},
-		{"changed", feedback, baasboxFeedback, map[string]string{"user_name": "cesare", "application_name": "BaasBox", "message": "Password changed"},
-			[]string{"$error$\n", "", "$message$", "Password changed"}, nil},
-		{"dead", feedback, baasboxFeedback, map[string]string{"user_name": "", "application_name": "BaasBox", "error": "Exception: gone"},
-			[]string{"$message$\n", "", "$error$", "Exception: gone"}, nil},
+		{
+			"changed", feedback, baasboxFeedback,
+			map[string]string{"user_name": "cesare", "application_name": "BaasBox", "message": "Password changed"},
+			[]string{"$error$\n", "", "$message$", "Password changed"},
+			nil,
+		},
+		{
+			"dead", feedback, baasboxFeedback,
+			map[string]string{"user_name": "", "application_name": "BaasBox", "error": "Exception: gone"},
+			[]string{"$message$\n", "", "$error$", "Exception: gone"},
+			nil,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			page, policy := tt.page.render(tt.values)

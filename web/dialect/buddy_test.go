@@ -170,7 +170,7 @@ func TestBuddyContract(t *testing.T) {
 // The answers in these files are those of a stub: what a client made of them
 // says what it stands, not what the original sends.
 func TestBuddyCaptures(t *testing.T) {
-	var device = buddyAnswer(201, `{"status":201,"result":{"accessToken":"<token>","accessTokenExpires":"/Date(<unix ms>)/"},"request_id":"<24 hex>"}`)
+	device := buddyAnswer(201, `{"status":201,"result":{"accessToken":"<token>","accessTokenExpires":"/Date(<unix ms>)/"},"request_id":"<24 hex>"}`)
 	for _, file := range []string{"buddy-python-sdk.json", "buddy-ruby-gem.json", "buddy-ruby-gem-429.json"} {
 		t.Run(file, func(t *testing.T) {
 			w := speakBuddy(t, nil)

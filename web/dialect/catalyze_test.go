@@ -34,7 +34,8 @@ var catalyzeOK = expected{200, map[string]string{
 // catalyzeError is the answer to what is wrong.
 func catalyzeError(status int, message string) expected {
 	return expected{
-		status, map[string]string{"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"},
+		status,
+		map[string]string{"Content-Type": "application/json", "Access-Control-Allow-Origin": "*"},
 		fmt.Sprintf(`{"errors":[{"message":"%s","code":%d}]}`, message, status),
 	}
 }

@@ -26,7 +26,8 @@ func TestPreflight(t *testing.T) {
 		want                  map[string]string
 	}{
 		{
-			"Catalyze, any", "catalyze", catalyzeUser + "cesare", []string{"*"},
+			"Catalyze, any", "catalyze", catalyzeUser + "cesare",
+			[]string{"*"},
 			[]string{"Origin: " + page, "Access-Control-Request-Method: GET", "Access-Control-Request-Headers: X-Api-Key, Authorization"},
 			catalyzePreflight.header,
 		},
@@ -34,18 +35,23 @@ func TestPreflight(t *testing.T) {
 			"Catalyze, no page", "catalyze", catalyzeUser + "cesare", []string{"*"}, nil, catalyzePreflight.header,
 		},
 		{
-			"Catalyze, listed", "catalyze", catalyzeUser + "cesare", []string{page}, []string{"Origin: " + page},
+			"Catalyze, listed", "catalyze", catalyzeUser + "cesare",
+			[]string{page},
+			[]string{"Origin: " + page},
 			map[string]string{
 				"Access-Control-Allow-Origin": page, "Access-Control-Allow-Methods": "GET",
 				"Access-Control-Allow-Headers": "x-api-key, authorization, accept", "Vary": "Origin",
 			},
 		},
 		{
-			"Catalyze, not listed", "catalyze", catalyzeUser + "cesare", []string{page}, []string{"Origin: https://evil.example", "Sec-Fetch-Site: cross-site"},
+			"Catalyze, not listed", "catalyze", catalyzeUser + "cesare",
+			[]string{page},
+			[]string{"Origin: https://evil.example", "Sec-Fetch-Site: cross-site"},
 			map[string]string{"Access-Control-Allow-Origin": "", "Access-Control-Allow-Methods": "", "Access-Control-Allow-Headers": "", "Vary": "Origin"},
 		},
 		{
-			"Payabli, listed", "payabli", "/api/User/authreset", []string{"https://other.example", page},
+			"Payabli, listed", "payabli", "/api/User/authreset",
+			[]string{"https://other.example", page},
 			[]string{"Origin: " + page, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type,requesttoken"},
 			map[string]string{
 				"Access-Control-Allow-Origin": page, "Access-Control-Allow-Methods": "POST",
@@ -53,7 +59,8 @@ func TestPreflight(t *testing.T) {
 			},
 		},
 		{
-			"Payabli, default", "payabli", "/api/User/authreset", nil, []string{"Origin: " + page, "Sec-Fetch-Site: cross-site"},
+			"Payabli, default", "payabli", "/api/User/authreset", nil,
+			[]string{"Origin: " + page, "Sec-Fetch-Site: cross-site"},
 			map[string]string{"Access-Control-Allow-Origin": "", "Access-Control-Allow-Methods": "", "Access-Control-Allow-Headers": "", "Vary": ""},
 		},
 	} {
