@@ -17,6 +17,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-password-reset/caddy-password-reset/caddymodule"
+	"github.com/caddy-password-reset/caddy-password-reset/web/dialect"
 )
 
 var update = flag.Bool("update", false, "write what was got into testdata")
@@ -57,8 +58,10 @@ func TestAdapt(t *testing.T) {
 	})
 }
 
-// TestRefused holds each mistake in a Caddyfile against what is said of it.
+// TestRefused holds each mistake in a Caddyfile against what is said of it, in
+// which <dialects> stands for the names of all.
 func TestRefused(t *testing.T) {
+	names := strings.NewReplacer(strings.Join(dialect.Names(), "|"), "<dialects>", strings.Join(dialect.Names(), ", "), "<dialects>")
 	golden(t, "testdata/refused/*.txt", func(t *testing.T, caddyfile string) string {
 		config, err := adapt(caddyfile)
 		if err == nil {
@@ -67,7 +70,7 @@ func TestRefused(t *testing.T) {
 		if !strings.Contains(err.Error(), "Caddyfile:") {
 			t.Errorf("no file and line in: %v", err)
 		}
-		return err.Error() + "\n"
+		return names.Replace(err.Error()) + "\n"
 	})
 }
 

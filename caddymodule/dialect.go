@@ -1,14 +1,12 @@
 package caddymodule
 
 import (
-	"encoding"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -18,10 +16,6 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/web"
 	"github.com/caddy-password-reset/caddy-password-reset/web/dialect"
 )
-
-// revealing is the option of every dialect that can tell callers whether an
-// account exists.
-const revealing = "reveal_accounts"
 
 // dialects reads `dialect NAME { … }`, with the options that the dialect has.
 // What is kept is what was written. Values that are all literal are judged
@@ -49,7 +43,7 @@ func dialects(to *map[string]json.RawMessage) func(*caddyfile.Dispenser) error {
 			return err
 		}
 		raw := caddyconfig.JSON(written, nil)
-		if !hasPlaceholder(string(raw[1:])) { // behind the brace of the object
+		if isLiteral(written) {
 			if err := check(spoken, raw); err != nil {
 				option := err.Error()[:strings.IndexAny(err.Error()+":", ": ")]
 				if place, found := places[option]; found {
@@ -91,24 +85,24 @@ func (h *Handler) speak(log *slog.Logger) (map[string]web.Dialect, error) {
 	return spoken, nil
 }
 
-// wordings are the mails of opened dialects that have some of their own.
-func wordings(spoken map[string]web.Dialect) map[string]reset.Wording {
-	found := make(map[string]reset.Wording)
-	for name, d := range spoken {
-		if w, ok := d.(web.Worder); ok {
-			found[name] = w.Wording()
-		}
+// wordings are the mails of dialects that have some of their own.
+func wordings(contracts map[string]web.Contract) map[string]reset.Wording {
+	all := make(map[string]reset.Wording, len(contracts))
+	for name, c := range contracts {
+		all[name] = c.Wording
 	}
-	return found
+	return all
 }
 
-// logNotes logs what opened dialects have to say of their files.
-func logNotes(spoken map[string]web.Dialect, log *slog.Logger) {
-	for _, name := range slices.Sorted(maps.Keys(spoken)) {
-		if n, ok := spoken[name].(web.Noter); ok {
-			for _, note := range n.Notes() {
-				log.Info(note, "dialect", name)
+// logNotes logs what dialects have to say of their configuration.
+func logNotes(contracts map[string]web.Contract, log *slog.Logger) {
+	for _, name := range slices.Sorted(maps.Keys(contracts)) {
+		for _, note := range contracts[name].Notes {
+			level := slog.LevelInfo
+			if note.Warning {
+				level = slog.LevelWarn
 			}
+			log.Log(context.Background(), level, note.Text, "dialect", name)
 		}
 	}
 }
@@ -137,150 +131,5 @@ func fill(d web.Dialect, raw json.RawMessage, log *slog.Logger) error {
 			return err
 		}
 	}
-	if f, ok := known[revealing]; ok {
-		if on, ok := f.to.(*bool); ok && *on {
-			log.Warn("clients that show this dialect's credential are told whether an account exists", "option", revealing)
-		}
-	}
 	return nil
-}
-
-// A field is an option of a dialect.
-type field struct {
-	name   string
-	usage  string
-	secret bool
-	to     any // points to it
-}
-
-type fields map[string]field
-
-// fieldsOf returns the exported fields of the struct that a dialect points to,
-// by the names in their json tags. The tag `usage` says how the option is
-// written; `secret:"true"` that its value is one.
-func fieldsOf(d web.Dialect) fields {
-	found := make(fields)
-	v := reflect.ValueOf(d).Elem()
-	for _, f := range reflect.VisibleFields(v.Type()) {
-		if f.Anonymous || !f.IsExported() {
-			continue
-		}
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		found[name] = field{
-			name:   name,
-			usage:  f.Tag.Get("usage"),
-			secret: f.Tag.Get("secret") == "true",
-			to:     v.FieldByIndex(f.Index).Addr().Interface(),
-		}
-	}
-	return found
-}
-
-// options are the words of a dialect's block. What follows a word goes into
-// written, and the place of the word into places.
-func (fs fields) options(written map[string]any, places map[string]*caddyfile.Dispenser) options {
-	words := make(options, len(fs))
-	for name, f := range fs {
-		_, list := f.to.(*[]string)
-		words[name] = option{usage: f.usage, many: list, parse: func(d *caddyfile.Dispenser) error {
-			places[name] = here(d)
-			return f.parse(d, written)
-		}}
-	}
-	return words
-}
-
-// parse reads what follows the option's word.
-func (f field) parse(d *caddyfile.Dispenser, written map[string]any) error {
-	switch to := f.to.(type) {
-	case encoding.TextUnmarshaler:
-		var s string
-		err := text(&s, func(s string) error { return to.UnmarshalText([]byte(s)) })(d)
-		written[f.name] = s
-		return err
-	case *string:
-		var s string
-		err := text(&s)(d)
-		written[f.name] = s
-		return err
-	case *[]string:
-		list, _ := written[f.name].([]string)
-		err := texts(&list)(d)
-		written[f.name] = list
-		return err
-	case *int:
-		s, err := value(d)
-		if err != nil {
-			return err
-		}
-		n, err := strconv.Atoi(s)
-		if err != nil {
-			return misused("`%s` is a whole number, not %q", f.name, s)
-		}
-		written[f.name] = n
-		return nil
-	case *bool:
-		written[f.name] = true
-		return nil
-	}
-	panic(f.unsupported())
-}
-
-// set takes the option from its JSON.
-func (f field) set(raw json.RawMessage, log *slog.Logger) error {
-	switch to := f.to.(type) {
-	case encoding.TextUnmarshaler:
-		var s string
-		if err := f.read(raw, &s); err != nil {
-			return err
-		}
-		if err := f.expand(&s, log); err != nil {
-			return err
-		}
-		if err := to.UnmarshalText([]byte(s)); err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
-		}
-		return nil
-	case *string:
-		if err := f.read(raw, to); err != nil {
-			return err
-		}
-		return f.expand(to, log)
-	case *[]string:
-		var list []string // not in the place of the default, which others may have too
-		if err := f.read(raw, &list); err != nil {
-			return err
-		}
-		for i := range list {
-			if err := f.expand(&list[i], log); err != nil {
-				return err
-			}
-		}
-		*to = list
-		return nil
-	case *int, *bool:
-		return f.read(raw, to)
-	}
-	panic(f.unsupported())
-}
-
-func (f field) read(raw json.RawMessage, to any) error {
-	if err := json.Unmarshal(raw, to); err != nil {
-		return fmt.Errorf("%s: %w", f.name, err)
-	}
-	return nil
-}
-
-func (f field) expand(s *string, log *slog.Logger) (err error) {
-	if f.secret {
-		warnInClear(log, f.name, *s)
-		*s, err = expandSecret(f.name, *s)
-	} else {
-		*s, err = expand(f.name, *s)
-	}
-	return err
-}
-
-func (f field) unsupported() string {
-	return fmt.Sprintf("caddymodule: option %s of a dialect is a %T", f.name, f.to)
 }

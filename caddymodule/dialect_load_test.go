@@ -180,7 +180,7 @@ func TestDialectsAreAnnounced(t *testing.T) {
 		}
 	}
 	speak("dialect buddy {\n app_id one\n app_key open-sesame\n reveal_accounts\n}\ndialect payabli")
-	for message, option := range map[string]string{revealing: "reveal_accounts", clear: "app_key"} {
+	for message, option := range map[string]any{revealing: nil, clear: "app_key"} {
 		lines := w.logged(message)
 		if len(lines) != 1 || lines[0]["level"] != "warn" || lines[0]["site"] != "app.example.com" || lines[0]["dialect"] != "buddy" || lines[0]["option"] != option {
 			t.Errorf("logged %v", lines)

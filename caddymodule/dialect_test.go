@@ -2,14 +2,16 @@ package caddymodule_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/google/go-cmp/cmp"
@@ -21,34 +23,18 @@ import (
 
 // A tongue is a dialect with an option of each kind.
 type tongue struct {
-	Path    string   `json:"path,omitempty" usage:"path /v1"`
-	Keys    []string `json:"key,omitempty" usage:"key {env.KEY}" secret:"true"`
-	Retries int      `json:"retries,omitempty" usage:"retries 3"`
-	Lenient bool     `json:"lenient,omitempty" usage:"lenient"`
-	Colour  colour   `json:"colour,omitempty" usage:"colour red"`
-	Origins []string `json:"origins,omitempty" usage:"origins *"`
+	Path    string        `json:"path,omitempty" usage:"path /v1"`
+	Keys    []string      `json:"key,omitempty" usage:"key {env.KEY}" secret:"true"`
+	Lenient bool          `json:"lenient,omitempty" usage:"lenient"`
+	Life    time.Duration `json:"life,omitempty" usage:"life 15m"`
+	Origins []string      `json:"origins,omitempty" usage:"origins *"`
 
 	opened string
 }
 
-// A colour is red or blue.
-type colour int
-
-func (c *colour) UnmarshalText(text []byte) error {
-	switch string(text) {
-	case "red":
-		*c = 1
-	case "blue":
-		*c = 2
-	default:
-		return errors.New("it is red or blue")
-	}
-	return nil
-}
-
 func (*tongue) Check() error { return nil }
 
-func (*tongue) Open(string) ([]web.Endpoint, error) { return nil, nil }
+func (*tongue) Open() (web.Contract, error) { return web.Contract{}, nil }
 
 func (*tongue) Fail(*web.Call, web.Fault) {}
 
@@ -63,6 +49,7 @@ var ignoreOpened = cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "
 // as it was written, and what it becomes.
 func TestDialectOptions(t *testing.T) {
 	t.Setenv("TONGUE", "blue")
+	t.Setenv("HOURS", "2")
 	for _, tt := range []struct {
 		name, block string
 		written     string
@@ -72,14 +59,14 @@ func TestDialectOptions(t *testing.T) {
 		{"text", "path /v2", `{"path":"/v2"}`, tongue{Path: "/v2", Origins: []string{"*", "*"}}},
 		{"quoted", `path "a b"`, `{"path":"a b"}`, tongue{Path: "a b", Origins: []string{"*", "*"}}},
 		{"the default", "path /v1", `{"path":"/v1"}`, tongue{Path: "/v1", Origins: []string{"*", "*"}}},
-		{"number", "retries -2", `{"retries":-2}`, tongue{Path: "/v1", Retries: -2, Origins: []string{"*", "*"}}},
 		{"flag", "lenient", `{"lenient":true}`, tongue{Path: "/v1", Lenient: true, Origins: []string{"*", "*"}}},
-		{"its own kind", "colour red", `{"colour":"red"}`, tongue{Path: "/v1", Colour: 1, Origins: []string{"*", "*"}}},
+		{"span of time", "life 1h30m", `{"life":"1h30m"}`, tongue{Path: "/v1", Life: 90 * time.Minute, Origins: []string{"*", "*"}}},
+		{"days", "life 1d", `{"life":"1d"}`, tongue{Path: "/v1", Life: 24 * time.Hour, Origins: []string{"*", "*"}}},
 		{"list", "origins a b\norigins c", `{"origins":["a","b","c"]}`, tongue{Path: "/v1", Origins: []string{"a", "b", "c"}}},
 		{
-			"placeholders", "path /{env.TONGUE}\ncolour {env.TONGUE}\norigins a {env.TONGUE}\nkey {env.TONGUE} k",
-			`{"colour":"{env.TONGUE}","key":["{env.TONGUE}","k"],"origins":["a","{env.TONGUE}"],"path":"/{env.TONGUE}"}`,
-			tongue{Path: "/blue", Colour: 2, Origins: []string{"a", "blue"}, Keys: []string{"blue", "k"}},
+			"placeholders", "path /{env.TONGUE}\nlife {env.HOURS}h\norigins a {env.TONGUE}\nkey {env.TONGUE} k",
+			`{"key":["{env.TONGUE}","k"],"life":"{env.HOURS}h","origins":["a","{env.TONGUE}"],"path":"/{env.TONGUE}"}`,
+			tongue{Path: "/blue", Life: 2 * time.Hour, Origins: []string{"a", "blue"}, Keys: []string{"blue", "k"}},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -107,7 +94,7 @@ func TestDialectOptions(t *testing.T) {
 
 func TestDialectOptionsRefused(t *testing.T) {
 	for _, tt := range []struct{ block, want string }{
-		{"pth /v2", "unknown option `pth`; there are: colour, key, lenient, origins, path, retries, at Caddyfile:2"},
+		{"pth /v2", "unknown option `pth`; there are: key, lenient, life, origins, path, at Caddyfile:2"},
 		{"opened yes", "unknown option `opened`"},
 		{"Path /v2", "unknown option `Path`"},
 		{"path", "`path` lacks its value; write `path /v1`, at Caddyfile:2"},
@@ -115,11 +102,11 @@ func TestDialectOptionsRefused(t *testing.T) {
 		{"path a\npath b", "`path` was already given on line 2; keep one of the two, at Caddyfile:3"},
 		{"lenient yes", "`yes` is one word too many; write `lenient`, at Caddyfile:2"},
 		{"lenient\nlenient", "`lenient` was already given on line 2"},
-		{"retries", "`retries` lacks its value; write `retries 3`"},
-		{"retries many", "`retries` is a whole number, not \"many\"; write `retries 3`, at Caddyfile:2"},
-		{"retries 1.5", "`retries` is a whole number"},
-		{"retries 99999999999999999999", "`retries` is a whole number"},
-		{"colour green", "colour: it is red or blue, at Caddyfile:2"},
+		{"life", "`life` lacks its value; write `life 15m`"},
+		{"life long", "`life` is a span of time above zero, not \"long\"; write `life 15m`, at Caddyfile:2"},
+		{"life 15", "`life` is a span of time above zero, not \"15\""},
+		{"life 0s", "`life` is a span of time above zero, not \"0s\""},
+		{"life -1h", "`life` is a span of time above zero, not \"-1h\""},
 		{"origins", "`origins` lacks its value; write `origins *`"},
 		{"origins a \"\"", "the value of `origins` is empty"},
 		{"key", "`key` lacks its value; write `key {env.KEY}`"},
@@ -135,7 +122,7 @@ func TestDialectOptionsRefused(t *testing.T) {
 // TestDialectInJSON holds what JSON that no Caddyfile was made of is told.
 func TestDialectInJSON(t *testing.T) {
 	for raw, want := range map[string]string{
-		`{"pth":"/v2"}`:                 "unknown option `pth`; there are: colour, key, lenient, origins, path, retries",
+		`{"pth":"/v2"}`:                 "unknown option `pth`; there are: key, lenient, life, origins, path",
 		`{"PATH":"/v2"}`:                "unknown option `PATH`",
 		`{"opened":"/v2"}`:              "unknown option `opened`",
 		`{"path":5}`:                    "path: json: cannot unmarshal number",
@@ -143,10 +130,15 @@ func TestDialectInJSON(t *testing.T) {
 		`{"key":[{"canary":"canary"}]}`: "key: json: cannot unmarshal object",
 		`{"key":["hunter{canary}"]}`:    "key: is neither a plain secret",
 		`{"key":["{env.UNSET}"]}`:       "key: ",
-		`{"retries":"3"}`:               "retries: json: cannot unmarshal string",
 		`{"lenient":"on"}`:              "lenient: json: cannot unmarshal string",
-		`{"colour":"green"}`:            "colour: it is red or blue",
-		`{"colour":"{env.UNSET}"}`:      "colour: ",
+		`{"life":"long"}`:               "life: it is a span of time above zero, such as 15m",
+		`{"life":""}`:                   "life: it is a span of time above zero",
+		`{"life":"0s"}`:                 "life: it is a span of time above zero",
+		`{"life":0}`:                    "life: it is a span of time above zero",
+		`{"life":-1}`:                   "life: it is a span of time above zero",
+		`{"life":1.5}`:                  "life: json: cannot unmarshal number",
+		`{"life":true}`:                 "life: json: cannot unmarshal bool",
+		`{"life":"{env.UNSET}"}`:        "life: ",
 		`{"path":"{env.UNSET}"}`:        "path: ",
 		`{"origins":["{env.UNSET}"]}`:   "origins: ",
 		`["path"]`:                      "reading options: json: cannot unmarshal array",
@@ -160,13 +152,23 @@ func TestDialectInJSON(t *testing.T) {
 			t.Errorf("%s: a secret in: %v", raw, err)
 		}
 	}
-	for _, raw := range []string{`{}`, `null`, `{"path":null,"key":null,"origins":null,"retries":null,"lenient":null,"colour":null}`} {
+	for _, raw := range []string{`{}`, `null`, `{"path":null,"key":null,"origins":null,"lenient":null,"life":null}`} {
 		got := newTongue()
 		if err := caddymodule.FillDialect(got, json.RawMessage(raw), quiet); err != nil {
 			t.Errorf("%s: %v", raw, err)
 		}
 		if diff := cmp.Diff(newTongue(), got, ignoreOpened); diff != "" {
 			t.Errorf("%s: not the defaults (-want +got)\n%s", raw, diff)
+		}
+	}
+}
+
+// JSON has spans of time as numbers too, as everywhere in Caddy.
+func TestDialectSpanInJSON(t *testing.T) {
+	for _, raw := range []string{`{"life":"1d"}`, `{"life":"24h"}`, `{"life":86400000000000}`} {
+		got := newTongue()
+		if err := caddymodule.FillDialect(got, json.RawMessage(raw), quiet); err != nil || got.Life != 24*time.Hour {
+			t.Errorf("%s: %s, %v", raw, got.Life, err)
 		}
 	}
 }
@@ -186,22 +188,33 @@ func TestDialectOfAnotherKind(t *testing.T) {
 	t.Error("it was taken")
 }
 
-// TestEveryOptionIsAdapted holds that each option of each vendor stands in a
-// golden file, by which all of them are read.
+// TestEveryOptionIsAdapted holds that what the usage of each option of each
+// vendor shows can be written, stands in the JSON, and is read from there.
 func TestEveryOptionIsAdapted(t *testing.T) {
+	env := regexp.MustCompile(`\{env\.(\w+)\}`)
 	for _, name := range dialect.Names() {
-		golden, err := os.ReadFile("testdata/adapt/dialect_" + name + ".txt")
-		if err != nil {
-			t.Error(err)
-			continue
-		}
-		_, adapted, _ := strings.Cut(string(golden), separator)
 		options := reflect.TypeOf(dialect.New(name)).Elem()
 		for n := range options.NumField() {
 			f := options.Field(n)
+			if !f.IsExported() {
+				continue
+			}
 			option, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-			if f.IsExported() && !strings.Contains(adapted, `"`+option+`":`) {
-				t.Errorf("no %s of %s", option, name)
+			usage := f.Tag.Get("usage")
+			for _, m := range env.FindAllStringSubmatch(usage, -1) {
+				t.Setenv(m[1], "sesame")
+			}
+			written, _, err := caddymodule.ReadDialect(dialect.New(name), dispenser(t, "dialect {\n"+usage+"\n}"))
+			if err != nil || written[option] == nil || len(written) != 1 {
+				t.Errorf("%s: `%s` becomes %v, %v", name, usage, written, err)
+				continue
+			}
+			raw, err := json.Marshal(written)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := caddymodule.FillDialect(dialect.New(name), raw, quiet); err != nil {
+				t.Errorf("%s: `%s` becomes %s: %v", name, usage, raw, err)
 			}
 		}
 	}
@@ -209,23 +222,29 @@ func TestEveryOptionIsAdapted(t *testing.T) {
 
 // TestNoVendorIsNamed holds that only package web/dialect knows the vendors.
 func TestNoVendorIsNamed(t *testing.T) {
-	files, err := filepath.Glob("*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no sources: %v", err)
-	}
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range dialect.Names() {
-			if strings.Contains(strings.ToLower(string(source)), name) {
-				t.Errorf("%s names %s", file, name)
+	vendor := regexp.MustCompile(`(?i)` + strings.Join(dialect.Names(), "|"))
+	files := 0
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			if path == filepath.Join("..", "web", "dialect") {
+				return filepath.SkipDir
 			}
+			return nil
+		case filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
+			return nil
 		}
+		files++
+		source, err := os.ReadFile(path)
+		if found := vendor.Find(source); found != nil {
+			t.Errorf("%s names %s", path, found)
+		}
+		return err
+	})
+	if err != nil || files < 50 {
+		t.Errorf("%d files, %v", files, err)
 	}
 }
 

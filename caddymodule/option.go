@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -207,13 +208,23 @@ func duration(t *caddy.Duration) func(*caddyfile.Dispenser) error {
 		if err != nil {
 			return err
 		}
-		span, err := caddy.ParseDuration(v)
-		if err != nil || span <= 0 {
-			return misused("`%s` is a span of time above zero, not %q", word, v)
+		parsed, ok := span(v)
+		if !ok {
+			return misusedSpan(word, v)
 		}
-		*t = caddy.Duration(span)
+		*t = caddy.Duration(parsed)
 		return nil
 	}
+}
+
+// span parses a span of time above zero.
+func span(s string) (time.Duration, bool) {
+	parsed, err := caddy.ParseDuration(s)
+	return parsed, err == nil && parsed > 0
+}
+
+func misusedSpan(word, s string) error {
+	return misused("`%s` is a span of time above zero, not %q", word, s)
 }
 
 // rates reads rates as parse takes them, or "off".

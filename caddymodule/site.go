@@ -145,7 +145,7 @@ func (a *App) newSite(ctx caddy.Context, h Handler) (s *site, err error) {
 		return nil, err
 	}
 	s.config.Links = s.web
-	logNotes(spoken, log)
+	logNotes(s.web.Contracts(), log)
 
 	s.config.Composer, err = letters.New(letters.Options{
 		From:          h.From,
@@ -154,7 +154,7 @@ func (a *App) newSite(ctx caddy.Context, h Handler) (s *site, err error) {
 		Host:          base.Hostname(),
 		DefaultLocale: h.DefaultLocale,
 		Templates:     templates,
-		Wordings:      wordings(spoken),
+		Wordings:      wordings(s.web.Contracts()),
 	})
 	if err != nil {
 		return nil, err

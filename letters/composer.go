@@ -185,6 +185,9 @@ func (c *Composer) say(l reset.Letter, d Data) (content, error) {
 		return content{}, fmt.Errorf("template %s failed", l.Kind)
 	}
 	subject := t.subject(d)
+	if w := c.wordings[l.Dialect]; l.Kind == reset.LetterReset && l.Words == nil && w.Text == "" && w.Subject != "" {
+		subject = w.Subject // a dialect may have that and no text
+	}
 	if !printable(subject) {
 		return content{}, errors.New("subject is not one line of text")
 	}

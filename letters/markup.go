@@ -42,7 +42,9 @@ func shown(markup string) (text string, links []string) {
 // hidden tells whether an element is not shown, with all that is in it.
 func hidden(n *html.Node) bool {
 	switch n.DataAtom {
-	case atom.Head, atom.Style, atom.Template, atom.Textarea:
+	case atom.Head, atom.Style, atom.Template, atom.Textarea,
+		// Mail readers drop these, or show something else in their place.
+		atom.Script, atom.Noscript, atom.Iframe, atom.Object, atom.Noframes, atom.Noembed:
 		return true
 	}
 	for _, a := range n.Attr {

@@ -95,11 +95,11 @@ func parseTemplates(own fs.FS) (map[reset.LetterKind]template, error) {
 		if isOwn {
 			fsys, dir = own, "."
 		}
-		t, err := parse(fsys, dir, kind)
+		t, err := parse(fsys, path.Join(dir, string(kind)))
 		if err != nil {
 			return nil, err
 		}
-		t.own = isOwn
+		t.kind, t.own = kind, isOwn
 		templates[kind] = t
 	}
 	return templates, nil
@@ -124,33 +124,32 @@ func hasOwn(own fs.FS, kind reset.LetterKind) (bool, error) {
 	return err1 == nil, nil
 }
 
-// parse reads one pair. The file's name is the template's, so that errors
-// carry file and line.
-func parse(fsys fs.FS, dir string, kind reset.LetterKind) (template, error) {
+// parse reads one pair, by its path without the endings. The file's name is the
+// template's, so that errors carry file and line.
+func parse(fsys fs.FS, base string) (template, error) {
 	read := func(fsys fs.FS, name string) (string, error) {
 		b, err := fs.ReadFile(fsys, name)
 		return string(b), err
 	}
-	txt, html := names(kind)
 	textParts, err1 := read(builtin, "templates/parts.txt")
 	htmlParts, err2 := read(builtin, "templates/parts.html")
-	text, err3 := read(fsys, path.Join(dir, txt))
-	markup, err4 := read(fsys, path.Join(dir, html))
+	text, err3 := read(fsys, base+".txt")
+	markup, err4 := read(fsys, base+".html")
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return template{}, err
 	}
-	t := template{kind: kind}
+	var t template
 	var err error
 	if t.text, err = texttemplate.New("parts.txt").Option("missingkey=error").Parse(textParts); err != nil {
 		return template{}, err
 	}
-	if t.text, err = t.text.New(txt).Parse(text); err != nil {
+	if t.text, err = t.text.New(path.Base(base) + ".txt").Parse(text); err != nil {
 		return template{}, err
 	}
 	if t.html, err = htmltemplate.New("parts.html").Option("missingkey=error").Parse(htmlParts); err != nil {
 		return template{}, err
 	}
-	t.html, err = t.html.New(html).Parse(markup)
+	t.html, err = t.html.New(path.Base(base) + ".html").Parse(markup)
 	return t, err
 }
 

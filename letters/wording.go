@@ -33,7 +33,7 @@ type addendum struct {
 // configuration is loaded and not in the mail that somebody waits for.
 func (c *Composer) takeWordings(wordings map[string]reset.Wording) error {
 	var err error
-	if c.addendum, err = parse(builtin, "templates", "worded"); err != nil {
+	if c.addendum, err = parse(builtin, "templates/worded"); err != nil {
 		return err
 	}
 	c.wordings = make(map[string]reset.Wording, len(wordings))

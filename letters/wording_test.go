@@ -440,3 +440,17 @@ func FuzzWords(f *testing.F) {
 		}
 	})
 }
+
+// A dialect may have a subject of its own and no text.
+func TestSubjectOfADialectAlone(t *testing.T) {
+	o := worded(reset.Wording{Subject: "Shop: reset password"})
+	h, text, markup := parts(t, compose(t, o, letterIn(nil)))
+	if subject := h.Get("Subject"); subject != "Shop: reset password" {
+		t.Errorf("subject %q", subject)
+	}
+	complete(t, letterIn(nil), text, markup)
+	h, _, _ = parts(t, compose(t, o, letterIn(&reset.Words{})))
+	if subject := h.Get("Subject"); subject == "Shop: reset password" {
+		t.Error("a caller's letter has the dialect's subject")
+	}
+}

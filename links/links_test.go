@@ -98,7 +98,7 @@ var harmless = []string{
 	"Wait…It is here, so...me too",
 	"evil[.]com is spelled evil dot com",
 	"node.js, main.go-like, index.php, error.log",
-	"سلام می‌خواهم",
+	"سلام می\u200cخواهم",
 	"https://app.example.com",
 	"https://app.example.com/",
 	"HTTPS://App.Example.COM/Reset",

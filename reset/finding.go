@@ -14,7 +14,7 @@ const (
 	Found     Finding = iota // a mail, or nothing is known to be against it
 	Nobody                   // no account has the login
 	NoAddress                // accounts have it, none with an address
-	MailDown                 // an account has it, and the relay took no mail in the last minute
+	MailDown                 // an account has it, and the last mail failed less than a minute ago
 )
 
 const (

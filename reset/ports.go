@@ -10,10 +10,9 @@ import (
 // A Directory finds the accounts behind a login.
 //
 // Lookup returns up to [MaxAccounts] accounts, none if the login is unknown. One
-// without an address gets no mail. Any error
-// is retried until the deadline of the request. An error with a method
-// Alarm() bool that returns true needs the operator (a wrong setting) and is
-// logged as such.
+// without an address gets no mail. Any error is retried until the deadline of
+// the request. An error with a method Alarm() bool that returns true needs the
+// operator (a wrong setting) and is logged as such.
 type Directory interface {
 	Lookup(ctx context.Context, login string) ([]Account, error)
 }
@@ -91,7 +90,7 @@ type Letter struct {
 // HTML; "" if there is none.
 type Wording struct {
 	Subject string // "": ours
-	Text    string // plain text; "": the mail is worded as ours
+	Text    string // plain text; "": the mail is worded as ours, but for a Subject
 	HTML    string // "": made from Text
 
 	Link, Token, Code string // placeholders: the address of the page, the link token in it, the code

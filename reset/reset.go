@@ -28,7 +28,7 @@
 //
 // It never sends mail to what somebody typed, stores a token or a code in
 // clear, logs a login, an address, a token, a code or a password, or changes
-// anything on a GET.
+// anything when a link is looked at.
 package reset
 
 import (
@@ -76,8 +76,9 @@ type Config struct {
 	// A nil Hold means that the store outlives the service.
 	Hold func() (release func(), err error)
 
-	// NotBefore is a time that has certainly passed. While the clock is before it nothing is issued: links and limits
-	// made by a wrong clock could not be trusted later. Zero means no check.
+	// NotBefore is a time that has certainly passed. While the clock is before
+	// it nothing is issued: links and limits made by a wrong clock could not be
+	// trusted later. Zero means no check.
 	NotBefore time.Time
 
 	Logger *slog.Logger

@@ -76,7 +76,7 @@ type SiteConfig struct {
 }
 
 // A Site is the face of one site. Its methods may be called from several
-// goroutines at once. None of them tells whether an account exists.
+// goroutines at once. None but [Site.Find] tells whether an account exists.
 type Site struct {
 	config   SiteConfig
 	svc      *Service

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // parseBaseURL accepts an address that is safe to mail links to. A link made
@@ -62,6 +65,32 @@ func CheckPath(s string) error {
 	return err
 }
 
+// CheckOrigins judges what an option of a [Dialect] gives as the Origins of an
+// [Endpoint]: "*" alone, or origins as browsers send them (RFC 6454 section
+// 6.2), those of web views such as capacitor://localhost too. One in another
+// spelling would never be met. Its errors begin with "origins: ".
+func CheckOrigins(origins []string) error {
+	for _, o := range origins {
+		switch o {
+		case "*":
+			if len(origins) > 1 {
+				return errors.New("origins: * stands for all; write it alone")
+			}
+			continue
+		case "null":
+			return errors.New("origins: null stands for pages of any site, such as one in a sandboxed frame; write the origin of yours")
+		}
+		sent, err := originOf(o)
+		if err != nil {
+			return fmt.Errorf("origins: %q is %w; write `origins *`, or addresses without a path such as `origins https://app.example.com`", o, err)
+		}
+		if o != sent {
+			return fmt.Errorf("origins: %q is not how browsers send it; write %s", o, sent)
+		}
+	}
+	return nil
+}
+
 // parsePath accepts a path that reads the same to everybody: no escapes, no
 // empty or dot segments. One slash at the end is dropped.
 func parsePath(s string) (string, error) {
@@ -87,6 +116,62 @@ func checkSegment(s string) error {
 		}
 	}
 	return nil
+}
+
+// originOf returns the origin of an address as browsers send it.
+func originOf(address string) (string, error) {
+	notOne := errors.New("not an origin")
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.User != nil {
+		return "", notOne
+	}
+	switch u.Scheme {
+	case "about", "blob", "data", "file", "ftp", "javascript", "ws", "wss":
+		return "", errors.New("no origin that pages have")
+	}
+	host, err := hostOf(u.Hostname())
+	if err != nil {
+		return "", notOne
+	}
+	origin := u.Scheme + "://" + host
+	if u.Port() == "" {
+		return origin, nil
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	switch {
+	case err != nil:
+		return "", notOne
+	case u.Scheme == "https" && port == 443, u.Scheme == "http" && port == 80:
+		return origin, nil
+	}
+	return fmt.Sprintf("%s:%d", origin, port), nil
+}
+
+// hostOf returns a host as it stands in an origin: in ASCII and lower case
+// (WHATWG URL, section 3.5).
+func hostOf(host string) (string, error) {
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Zone() == "" {
+		if ip.Is6() {
+			return "[" + ip.String() + "]", nil
+		}
+		return host, nil
+	}
+	host, err := idna.New(idna.MapForLookup(), idna.Transitional(false), idna.StrictDomainName(false)).ToASCII(host)
+	if err != nil {
+		return "", err
+	}
+	labels := strings.Split(strings.TrimSuffix(host, "."), ".")
+	for _, label := range labels {
+		if err := checkSegment(label); err != nil {
+			return "", err
+		}
+	}
+	// Browsers take one that ends in a number for an IPv4 address, in forms of
+	// old as well.
+	if _, err := strconv.ParseUint(labels[len(labels)-1], 0, 64); err == nil {
+		return "", errors.New("not a host")
+	}
+	return host, nil
 }
 
 // checkTarget accepts what a person may be sent to: a path on this host or an

@@ -2,12 +2,16 @@ package web_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +20,99 @@ import (
 
 	"github.com/caddy-password-reset/caddy-password-reset/web"
 )
+
+func TestBody(t *testing.T) {
+	const limit = 64 << 10
+	for _, tt := range []struct {
+		name   string
+		body   io.Reader
+		coding string
+		want   web.Fault
+		length int
+	}{
+		{"none", nil, "-", "", 0},
+		{"some", strings.NewReader("abc"), "-", "", 3},
+		{"the most", strings.NewReader(strings.Repeat("a", limit)), "-", "", limit},
+		{"one more", strings.NewReader(strings.Repeat("a", limit+1)), "-", web.FaultTooLarge, 0},
+		{"the most, not announced", io.MultiReader(strings.NewReader(strings.Repeat("a", limit))), "-", "", limit},
+		{"one more, not announced", io.MultiReader(strings.NewReader(strings.Repeat("a", limit+1))), "-", web.FaultTooLarge, 0},
+		{"compressed", strings.NewReader("abc"), "gzip", web.FaultMedia, 0},
+		{"not compressed", strings.NewReader("abc"), "identity", web.FaultMedia, 0},
+		{"no coding named", strings.NewReader("abc"), "", web.FaultMedia, 0},
+		{"cut off", io.MultiReader(strings.NewReader("abc"), broken{}), "-", web.FaultRequest, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o, _ := speaking(&fakeSite{}, theirs, func(c *web.Call) {
+				body, fault := c.Body()
+				if fault != tt.want || len(body) != tt.length {
+					t.Errorf("%d bytes, %q", len(body), fault)
+				}
+				done(c)
+			})
+			r := httptest.NewRequest("POST", "https://app.test/theirs/x", tt.body)
+			if tt.coding != "-" {
+				r.Header.Set("Content-Encoding", tt.coding)
+			}
+			visit(t, newHandler(t, o), r)
+		})
+	}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, errors.New("connection reset") }
+
+func TestMedia(t *testing.T) {
+	for _, tt := range []struct {
+		header         []string
+		media, charset string
+		ok             bool
+	}{
+		{[]string{"application/json"}, "application/json", "", true},
+		{[]string{"Application/JSON; Charset=ISO-8859-1"}, "application/json", "iso-8859-1", true},
+		{[]string{`text/plain;charset="UTF-8"`}, "text/plain", "utf-8", true},
+		{nil, "", "", false},
+		{[]string{""}, "", "", false},
+		{[]string{"application/json", "application/json"}, "", "", false},
+		{[]string{"application/json, text/plain"}, "", "", false},
+		{[]string{"application/json; x=y"}, "", "", false},
+		{[]string{"application/json; charset=utf-8; x=y"}, "", "", false},
+		{[]string{"application/json; charset=utf-8; charset=utf-16"}, "", "", false},
+		{[]string{`application/json; charset=""`}, "", "", false},
+		{[]string{`application/json; charset="`}, "", "", false},
+		{[]string{"multipart/form-data; boundary=x"}, "", "", false},
+	} {
+		o, _ := speaking(&fakeSite{}, theirs, func(c *web.Call) {
+			if media, charset, ok := c.Media(); media != tt.media || charset != tt.charset || ok != tt.ok {
+				t.Errorf("%q: %q, %q, %v", tt.header, media, charset, ok)
+			}
+			done(c)
+		})
+		r := httptest.NewRequest("POST", "https://app.test/theirs/x", nil)
+		r.Header["Content-Type"] = tt.header
+		visit(t, newHandler(t, o), r)
+	}
+}
+
+func TestParseForm(t *testing.T) {
+	for _, tt := range []struct {
+		name, body string
+		want       url.Values // nil: refused
+	}{
+		{"empty", "", url.Values{}},
+		{"twice", "a=1&b=%20&a=+", url.Values{"a": {"1", " "}, "b": {" "}}},
+		{"not UTF-8", "a=%ff", url.Values{"a": {"\xff"}}},
+		{"the most", strings.Repeat("a&", 63), url.Values{"a": slices.Repeat([]string{""}, 63)}},
+		{"one more", strings.Repeat("a&", 64), nil},
+		{"semicolon", "a;b", nil},
+		{"bad escape", "a=%zz", nil},
+	} {
+		got, ok := web.ParseForm([]byte(tt.body))
+		if ok != (tt.want != nil) || ok && !maps.EqualFunc(got, tt.want, slices.Equal) {
+			t.Errorf("%s: %q, %v", tt.name, got, ok)
+		}
+	}
+}
 
 // A client that announces a body and sends none gets its answer and loses the
 // connection, also on routes that read no body.

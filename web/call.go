@@ -16,9 +16,6 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
-// maxCall bounds the body of a call: a client may bring the text of the mail.
-const maxCall = 64 << 10
-
 // A Call is one request in a dialect, and the only way of a dialect to the
 // domain. A method that returns an error returns one of package reset; where
 // the domain is not available that is [reset.ErrUnavailable].
@@ -64,24 +61,12 @@ func (c *Call) Query(name string) string {
 	return q.Get(name)
 }
 
-// Body reads the body, of at most 64 KiB and without a content coding. It is
-// called once.
-func (c *Call) Body() ([]byte, Fault) {
-	if len(c.x.r.Header.Values("Content-Encoding")) > 0 {
-		return nil, FaultMedia
-	}
-	return readBody(c.x.w, c.x.r, maxCall)
-}
-
 // Trust says that the client has shown the dialect's credential. It is exempt
 // from limits by address, as behind an app's own server all people have one.
 func (c *Call) Trust() {
 	c.trusted = true
 	c.x.ip = netip.Addr{}
 }
-
-// Trusted tells whether Trust was called.
-func (c *Call) Trusted() bool { return c.trusted }
 
 // Note adds to the line about this request in the log. It must not be secret,
 // nor anything that the client chose.
@@ -95,56 +80,6 @@ func (c *Call) Key(purpose string) ([32]byte, error) {
 		return [32]byte{}, err
 	}
 	return c.site.Key("dialect " + c.heard.name + " " + purpose), nil
-}
-
-// A Start is what a dialect may say about a reset that is asked for.
-type Start struct {
-	Login   string
-	Words   *reset.Words  // the caller's wording of the mail; nil: the dialect's
-	LinkTTL time.Duration // life of the link; 0: that of the site
-}
-
-// Start notes that a reset is asked for. Who asks too often gets the same
-// answer and no mail, as these clients know no other.
-//
-// A GET that no client of the vendor's sends, but a browser that reads ahead
-// or a page of another site that embeds it, has no effect either, nor has a
-// HEAD.
-func (c *Call) Start(s Start) error {
-	switch c.x.r.Method {
-	case http.MethodHead:
-		return nil
-	case http.MethodGet:
-		if isIdle(c.x.r.Header) {
-			return nil
-		}
-	}
-	if err := c.open(); err != nil {
-		return err
-	}
-	reference, err := c.site.Request(c.x.r.Context(), reset.Request{
-		Login: s.Login, ClientIP: c.x.ip, Dialect: c.heard.name, Words: s.Words, LinkTTL: s.LinkTTL,
-	})
-	if _, often := errors.AsType[*reset.LimitError](err); often {
-		return nil
-	}
-	if err == nil {
-		c.Note("reference", reference)
-	}
-	return c.known(err)
-}
-
-// Find tells whether a login has an account, to a client that is trusted.
-// Everybody else is told [reset.Found].
-func (c *Call) Find(login string) (reset.Finding, error) {
-	if !c.trusted {
-		return reset.Found, nil
-	}
-	if err := c.open(); err != nil {
-		return reset.Found, err
-	}
-	found, err := c.site.Find(c.x.r.Context(), login)
-	return found, c.known(err)
 }
 
 // Look tells what a token opens, and changes nothing.
@@ -222,6 +157,19 @@ func (c *Call) JSON(status int, media string, v any) {
 		panic("web: answer of a dialect: no JSON")
 	}
 	c.x.send(status, media, bytes.TrimSuffix(b.Bytes(), []byte{'\n'}))
+}
+
+// RetryAfter tells a client when to try again, in a second at the earliest.
+func (c *Call) RetryAfter(d time.Duration) { c.x.retryAfter(max(d, time.Second)) }
+
+// AllowPages answers a preflight request with what a page may send (Fetch
+// standard, CORS protocol). It is followed by Answer or JSON. A page whose
+// origin is not allowed learns nothing.
+func (c *Call) AllowPages(methods, headers string) {
+	if h := c.Header(); h.Get("Access-Control-Allow-Origin") != "" {
+		h.Set("Access-Control-Allow-Methods", methods)
+		h.Set("Access-Control-Allow-Headers", headers)
+	}
 }
 
 // Allow lists the methods of the endpoint, as for the header Allow.

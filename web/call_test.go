@@ -2,9 +2,7 @@ package web_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -189,7 +187,7 @@ func TestNotes(t *testing.T) {
 	o, _ := speaking(&fakeSite{}, theirs, func(c *web.Call) {
 		c.Note("credential", "key")
 		if c.Param("x") == "start" {
-			_ = c.Start(web.Start{Login: "alice"})
+			_, _ = c.Start(web.Start{Login: "alice"})
 		}
 		done(c)
 	})
@@ -208,44 +206,3 @@ func TestNotes(t *testing.T) {
 		}
 	}
 }
-
-func TestBody(t *testing.T) {
-	const limit = 64 << 10
-	for _, tt := range []struct {
-		name   string
-		body   io.Reader
-		coding string
-		want   web.Fault
-		length int
-	}{
-		{"none", nil, "-", "", 0},
-		{"some", strings.NewReader("abc"), "-", "", 3},
-		{"the most", strings.NewReader(strings.Repeat("a", limit)), "-", "", limit},
-		{"one more", strings.NewReader(strings.Repeat("a", limit+1)), "-", web.FaultTooLarge, 0},
-		{"the most, not announced", io.MultiReader(strings.NewReader(strings.Repeat("a", limit))), "-", "", limit},
-		{"one more, not announced", io.MultiReader(strings.NewReader(strings.Repeat("a", limit+1))), "-", web.FaultTooLarge, 0},
-		{"compressed", strings.NewReader("abc"), "gzip", web.FaultMedia, 0},
-		{"not compressed", strings.NewReader("abc"), "identity", web.FaultMedia, 0},
-		{"no coding named", strings.NewReader("abc"), "", web.FaultMedia, 0},
-		{"cut off", io.MultiReader(strings.NewReader("abc"), broken{}), "-", web.FaultRequest, 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			o, _ := speaking(&fakeSite{}, theirs, func(c *web.Call) {
-				body, fault := c.Body()
-				if fault != tt.want || len(body) != tt.length {
-					t.Errorf("%d bytes, %q", len(body), fault)
-				}
-				done(c)
-			})
-			r := httptest.NewRequest("POST", "https://app.test/theirs/x", tt.body)
-			if tt.coding != "-" {
-				r.Header.Set("Content-Encoding", tt.coding)
-			}
-			visit(t, newHandler(t, o), r)
-		})
-	}
-}
-
-type broken struct{}
-
-func (broken) Read([]byte) (int, error) { return 0, errors.New("connection reset") }

@@ -5,7 +5,7 @@ import "net/http"
 // askCancel asks before it ends a grant: mail scanners follow this link too.
 func (x *exchange) askCancel(site Site, _ fields) {
 	if x.route.token == "" {
-		x.fail(FaultLink)
+		x.fail(faultLink)
 		return
 	}
 	if err := site.LookCancel(x.r.Context(), x.route.token, x.ip); err != nil {
@@ -21,7 +21,7 @@ func (x *exchange) askCancel(site Site, _ fields) {
 // cancel ends the grant.
 func (x *exchange) cancel(site Site, _ fields) {
 	if x.route.token == "" {
-		x.fail(FaultLink)
+		x.fail(faultLink)
 		return
 	}
 	if err := site.Cancel(x.r.Context(), x.route.token, x.ip); err != nil {

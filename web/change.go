@@ -11,7 +11,7 @@ import (
 // scanners and prefetching browsers come here too: nothing changes.
 func (x *exchange) follow(site Site, _ fields) {
 	if x.route.token == "" {
-		x.fail(FaultLink)
+		x.fail(faultLink)
 		return
 	}
 	x.choose(site, http.StatusOK, x.route.token, x.prefix+"/link")
@@ -49,7 +49,7 @@ func (x *exchange) change(site Site, f fields) {
 	result, err := site.Change(x.r.Context(), reset.NewPassword{Token: token, Password: password, ClientIP: x.ip})
 	if rules, ok := errors.AsType[*reset.PasswordError](err); ok {
 		if x.json {
-			x.refuse(FaultPassword, "", rules.Reasons)
+			x.refuse(faultPassword, "", rules.Reasons)
 			return
 		}
 		x.choose(site, http.StatusUnprocessableEntity, token, "", x.reasons(rules.Reasons)...)
@@ -67,14 +67,14 @@ func (x *exchange) change(site Site, f fields) {
 	case reset.StatusRefused:
 		detail := reset.PlainText(result.Detail, reset.MaxDetail)
 		if x.json {
-			x.refuse(FaultRefused, detail, nil)
+			x.refuse(faultRefused, detail, nil)
 			return
 		}
 		x.choose(site, http.StatusUnprocessableEntity, token, "", x.refusal(detail)...)
 	case reset.StatusGone:
-		x.fail(FaultGone)
+		x.fail(faultGone)
 	case reset.StatusSuperseded:
-		x.fail(FaultSuperseded)
+		x.fail(faultSuperseded)
 	default:
 		// Never "changed" unless it is said so.
 		x.fail(FaultUnavailable)

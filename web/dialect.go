@@ -12,7 +12,10 @@ import (
 // A Dialect is the HTTP contract of another back end, mapped on the same
 // service so that clients which were written for it keep working. It is a
 // pointer to a struct whose exported fields are its options, each under the
-// name in its json tag, and it serves one site only.
+// name in its json tag, with how it is written in a tag `usage`, and with a tag
+// `secret:"true"` if its value is one. An option is a string, a list of them, a
+// bool, which is a word that stands alone, or a [time.Duration]. It serves one
+// site only.
 //
 // A dialect fixes statuses, headers and bodies. What this package promises to
 // everybody holds for it too, since it reaches the domain through a [Call]
@@ -22,39 +25,43 @@ type Dialect interface {
 	// errors begin with the name of an option.
 	Check() error
 
-	// Open reads the files that options name and returns the endpoints. Host is
-	// that of the site's own address, with the port if one is written there. It
-	// is called once, after Check. Its errors begin with the name of an option.
-	Open(host string) ([]Endpoint, error)
+	// Open reads the files that options name and returns what the dialect
+	// speaks. It is called once, after Check. Its errors begin with the name
+	// of an option.
+	Open() (Contract, error)
 
 	// Fail answers in the vendor's form where no endpoint does.
 	Fail(*Call, Fault)
 }
 
-// A Linker is a [Dialect] with a page of its own for the new password.
-type Linker interface {
-	// LinkPath returns the absolute path of that page.
-	LinkPath(token string) string
+// A Contract is what a dialect speaks.
+type Contract struct {
+	Endpoints []Endpoint
+
+	// LinkPath returns the absolute path of the vendor's page for the new
+	// password. Nil: our own page.
+	LinkPath func(token string) string
+
+	// Wording is that of the mail. The zero value means our own letter; its
+	// Code has to stand in the words of a caller.
+	Wording reset.Wording
+
+	// Notes are for the operator, once at each load, and quote no value of a
+	// setting.
+	Notes []Note
 }
 
-// A Worder is a [Dialect] with mails of its own.
-type Worder interface {
-	// Wording is asked for once, after Open.
-	Wording() reset.Wording
-}
-
-// A Noter is a [Dialect] that has something to tell the operator about its
-// options that is no error.
-type Noter interface {
-	// Notes is asked for once, after Open. A note begins with what it is about
-	// and quotes no value.
-	Notes() []string
+// A Note is something that an operator should know of a configuration.
+type Note struct {
+	Text    string
+	Warning bool // it is less safe than it could be
 }
 
 // A speaker is a dialect that the site speaks.
 type speaker struct {
 	name string
 	Dialect
+	contract  Contract
 	endpoints []endpoint
 }
 
@@ -81,15 +88,15 @@ func (h *Handler) parseDialects(dialects map[string]Dialect) error {
 }
 
 func (h *Handler) parseDialect(name string, d Dialect) (*speaker, error) {
-	s := &speaker{name: name, Dialect: d}
 	if err := d.Check(); err != nil {
 		return nil, err
 	}
-	endpoints, err := d.Open(h.host)
+	contract, err := d.Open()
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range endpoints {
+	s := &speaker{name: name, Dialect: d, contract: contract}
+	for _, e := range contract.Endpoints {
 		parsed, err := parseEndpoint(e)
 		if err != nil {
 			return nil, err
@@ -166,9 +173,18 @@ func (h *Handler) coveredBy(path []byte) *speaker {
 // "" if it has none or is spoken no more.
 func (h *Handler) linkOf(dialect, token string) string {
 	for _, s := range h.speakers {
-		if l, ok := s.Dialect.(Linker); ok && s.name == dialect {
-			return h.origin + l.LinkPath(token)
+		if s.name == dialect && s.contract.LinkPath != nil {
+			return h.origin + s.contract.LinkPath(token)
 		}
 	}
 	return ""
+}
+
+// Contracts returns what the dialects of the site speak, by their names.
+func (h *Handler) Contracts() map[string]Contract {
+	all := make(map[string]Contract, len(h.speakers))
+	for _, s := range h.speakers {
+		all[s.name] = s.contract
+	}
+	return all
 }

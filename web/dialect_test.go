@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
 	"github.com/caddy-password-reset/caddy-password-reset/web"
 )
 
@@ -19,7 +20,9 @@ type vendor struct {
 	check     error
 	open      error
 	fail      func(*web.Call, web.Fault)
-	host      string
+	linkPath  func(token string) string
+	wording   reset.Wording
+	notes     []web.Note
 	faults    []web.Fault
 }
 
@@ -27,9 +30,8 @@ const vendorMedia = "application/vendor+json; charset=utf-8"
 
 func (v *vendor) Check() error { return v.check }
 
-func (v *vendor) Open(host string) ([]web.Endpoint, error) {
-	v.host = host
-	return v.endpoints, v.open
+func (v *vendor) Open() (web.Contract, error) {
+	return web.Contract{Endpoints: v.endpoints, LinkPath: v.linkPath, Wording: v.wording, Notes: v.notes}, v.open
 }
 
 func (v *vendor) Fail(c *web.Call, f web.Fault) {
@@ -40,11 +42,6 @@ func (v *vendor) Fail(c *web.Call, f web.Fault) {
 	}
 	c.Answer(http.StatusTeapot, vendorMedia, []byte("fault "+f))
 }
-
-// linked is a vendor with a page of its own for the new password.
-type linked struct{ vendor }
-
-func (*linked) LinkPath(token string) string { return "/their/link/" + token }
 
 // speaking are the options of a site that speaks one dialect with one endpoint
 // for all methods.
@@ -155,9 +152,6 @@ func TestDialectsAccepted(t *testing.T) {
 	o.LoginURL = "/user/login"
 	o.ChangePassword = "/user/alice/password"
 	newHandler(t, o)
-	if host := o.Dialects["first"].(*vendor).host; host != "app.test:8443" {
-		t.Errorf("they are told that the host is %s", host)
-	}
 }
 
 // Dialects are not under the path of the base URL.
@@ -323,7 +317,12 @@ func TestDialectAmongOthers(t *testing.T) {
 func TestDialectLinks(t *testing.T) {
 	o := options(&fakeSite{})
 	o.BaseURL = "https://app.test:8443/app"
-	own := &linked{vendor{endpoints: []web.Endpoint{{Path: "/their/link/{token}"}}}}
+	own := &vendor{
+		endpoints: []web.Endpoint{{Path: "/their/link/{token}"}},
+		linkPath:  func(token string) string { return "/their/link/" + token },
+		wording:   reset.Wording{Text: "$link$"},
+		notes:     []web.Note{{Text: "a note"}},
+	}
 	o.Dialects = map[string]web.Dialect{"own": own, "plain": &vendor{endpoints: []web.Endpoint{{Path: "/v1/x"}}}}
 	h := newHandler(t, o)
 	for dialect, want := range map[string]string{
@@ -335,5 +334,8 @@ func TestDialectLinks(t *testing.T) {
 		if got := h.Link(dialect, "t-1"); got != want {
 			t.Errorf("%q: %s, want %s", dialect, got, want)
 		}
+	}
+	if c := h.Contracts(); len(c) != 2 || c["own"].Wording != own.wording || len(c["own"].Notes) != 1 || c["plain"].Notes != nil {
+		t.Errorf("contracts: %+v", c)
 	}
 }

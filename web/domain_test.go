@@ -23,11 +23,15 @@ func TestErrorsOfTheSite(t *testing.T) {
 	weak := &reset.PasswordError{}
 	foreign := errors.New("a foreign fault")
 	do := map[string]func(*web.Call) error{
-		"Request": func(c *web.Call) error { return c.Start(web.Start{Login: "alice"}) },
-		"Find":    func(c *web.Call) error { _, err := c.Find("alice"); return err },
-		"Look":    func(c *web.Call) error { _, err := c.Look(liveToken); return err },
-		"Code":    func(c *web.Call) error { _, err := c.Code("alice", liveCode); return err },
-		"Change":  func(c *web.Call) error { _, err := c.Change(liveToken, goodPassword); return err },
+		"Request": func(c *web.Call) error { _, err := c.Start(web.Start{Login: "alice"}); return err },
+		"Find": func(c *web.Call) error {
+			c.Trust()
+			_, err := c.Start(web.Start{Login: "alice", Reveal: true})
+			return err
+		},
+		"Look":   func(c *web.Call) error { _, err := c.Look(liveToken); return err },
+		"Code":   func(c *web.Call) error { _, err := c.Code("alice", liveCode); return err },
+		"Change": func(c *web.Call) error { _, err := c.Change(liveToken, goodPassword); return err },
 	}
 	for _, tt := range []struct {
 		method    string
@@ -79,12 +83,13 @@ func TestCallWhileUnavailable(t *testing.T) {
 	var log bytes.Buffer
 	o, _ := speaking(&fakeSite{}, theirs, func(c *web.Call) {
 		c.Trust()
-		_, errFind := c.Find("alice")
+		_, errStart := c.Start(web.Start{Login: "alice"})
+		_, errFind := c.Start(web.Start{Login: "alice", Reveal: true})
 		_, errLook := c.Look(liveToken)
 		_, errCode := c.Code("alice", liveCode)
 		_, errChange := c.Change(liveToken, goodPassword)
 		_, errKey := c.Key("any")
-		for i, err := range []error{c.Start(web.Start{Login: "alice"}), errFind, errLook, errCode, errChange, errKey} {
+		for i, err := range []error{errStart, errFind, errLook, errCode, errChange, errKey} {
 			if err != reset.ErrUnavailable {
 				t.Errorf("method %d: %v", i, err)
 			}
@@ -111,7 +116,7 @@ func TestCallWhileUnavailable(t *testing.T) {
 // The domain is taken when it is needed, once, and given back once, whatever
 // happens.
 func TestDomainIsReleased(t *testing.T) {
-	start := func(c *web.Call) { _ = c.Start(web.Start{Login: "alice"}) }
+	start := func(c *web.Call) { _, _ = c.Start(web.Start{Login: "alice"}) }
 	for _, tt := range []struct {
 		name   string
 		do     func(*web.Call)
@@ -181,7 +186,7 @@ func (k keyed) Key(purpose string) [32]byte {
 func TestPanicInADialect(t *testing.T) {
 	o, v := speaking(&fakeSite{panics: true}, theirs, func(c *web.Call) {
 		c.Header().Set("Cache-Control", "public")
-		_ = c.Start(web.Start{Login: "alice"})
+		_, _ = c.Start(web.Start{Login: "alice"})
 	})
 	w := get(t, newHandler(t, o), "/theirs/x")
 	if w.Code != http.StatusTeapot || w.Body.String() != "fault internal" || !slices.Equal(v.faults, []web.Fault{web.FaultInternal}) {

@@ -156,7 +156,7 @@ func (x *exchange) refuse(f Fault, detail string, reasons []passwords.Reason) {
 		x.data(known.status, "application/problem+json", p)
 		return
 	}
-	if f == FaultLink {
+	if f == faultLink {
 		x.page(known.status, "link.html", Page{})
 		return
 	}

@@ -17,31 +17,36 @@ const problemType = "urn:caddy-password-reset:problem:"
 // retryUnavailable is when to try again after a fault of ours.
 const retryUnavailable = 10 * time.Second
 
-// A fault names why a request was not done; "" is none. It ends the type of a
+// A Fault names why a request was not done; "" is none. It ends the type of a
 // problem document and keys the texts of a page.
 type Fault string
 
-// The faults. A [Dialect] is given FaultRequest for a path with more than one
-// reading, FaultForeign for a page that may not call it, FaultUnknown,
+// The faults of a [Dialect]. It is given FaultRequest for a path with more than
+// one reading, FaultForeign for a page that may not call it, FaultUnknown,
 // FaultMethod, and FaultInternal after a panic; and it meets FaultTooLarge,
-// FaultMedia and FaultRequest in [Call.Body].
+// FaultMedia and FaultRequest in [Call.Body]. FaultUnavailable is for what it
+// cannot do for now.
 const (
 	FaultRequest     Fault = "request"
 	FaultForeign     Fault = "cross-site"
 	FaultUnknown     Fault = "not-found"
 	FaultMethod      Fault = "method"
-	FaultLink        Fault = "link"
-	FaultGone        Fault = "account-gone"
-	FaultSuperseded  Fault = "superseded"
 	FaultTooLarge    Fault = "too-large"
 	FaultMedia       Fault = "media-type"
-	FaultLogin       Fault = "login"
-	FaultCode        Fault = "code"
-	FaultPassword    Fault = "password"
-	FaultRefused     Fault = "refused"
-	FaultLimit       Fault = "limit"
 	FaultInternal    Fault = "internal"
 	FaultUnavailable Fault = "unavailable"
+)
+
+// The faults that our own pages have beside them.
+const (
+	faultLink       Fault = "link"
+	faultGone       Fault = "account-gone"
+	faultSuperseded Fault = "superseded"
+	faultLogin      Fault = "login"
+	faultCode       Fault = "code"
+	faultPassword   Fault = "password"
+	faultRefused    Fault = "refused"
+	faultLimit      Fault = "limit"
 )
 
 // faults holds status and words of each fault for programs. None tells more
@@ -54,16 +59,16 @@ var faults = map[Fault]struct {
 	FaultForeign:     {http.StatusForbidden, "Cross-site request", "Requests that another site makes a browser send are not accepted."},
 	FaultUnknown:     {http.StatusNotFound, "Not found", "There is nothing here."},
 	FaultMethod:      {http.StatusMethodNotAllowed, "Method not allowed", "The Allow header lists what is possible."},
-	FaultLink:        {http.StatusGone, "Token not valid", "It is unknown, expired, used or cancelled. Ask for a new mail."},
-	FaultGone:        {http.StatusGone, "Password cannot be changed here", "The application says that this account cannot be changed."},
-	FaultSuperseded:  {http.StatusConflict, "A newer change won", "The password was changed again in the meantime."},
+	faultLink:        {http.StatusGone, "Token not valid", "It is unknown, expired, used or cancelled. Ask for a new mail."},
+	faultGone:        {http.StatusGone, "Password cannot be changed here", "The application says that this account cannot be changed."},
+	faultSuperseded:  {http.StatusConflict, "A newer change won", "The password was changed again in the meantime."},
 	FaultTooLarge:    {http.StatusRequestEntityTooLarge, "Body too large", "A body has at most 16 KiB."},
 	FaultMedia:       {http.StatusUnsupportedMediaType, "Unsupported media type", "A body is application/json or application/x-www-form-urlencoded, in UTF-8, without a content coding."},
-	FaultLogin:       {http.StatusUnprocessableEntity, "Not a login", "A login has 1 to 254 characters and no control characters."},
-	FaultCode:        {http.StatusUnprocessableEntity, "Code not valid", "Login and code do not go together, or no longer."},
-	FaultPassword:    {http.StatusUnprocessableEntity, "Password not acceptable", "The reasons say why. The token still works."},
-	FaultRefused:     {http.StatusUnprocessableEntity, "Password refused", "The application does not accept this password. The token still works."},
-	FaultLimit:       {http.StatusTooManyRequests, "Too many requests", "The Retry-After header says when to try again."},
+	faultLogin:       {http.StatusUnprocessableEntity, "Not a login", "A login has 1 to 254 characters and no control characters."},
+	faultCode:        {http.StatusUnprocessableEntity, "Code not valid", "Login and code do not go together, or no longer."},
+	faultPassword:    {http.StatusUnprocessableEntity, "Password not acceptable", "The reasons say why. The token still works."},
+	faultRefused:     {http.StatusUnprocessableEntity, "Password refused", "The application does not accept this password. The token still works."},
+	faultLimit:       {http.StatusTooManyRequests, "Too many requests", "The Retry-After header says when to try again."},
 	FaultInternal:    {http.StatusInternalServerError, "Internal error", "The request could not be answered."},
 	FaultUnavailable: {http.StatusServiceUnavailable, "Not available", "What was asked may not have been done. Try again later."},
 }
@@ -82,18 +87,18 @@ type problem struct {
 // reset.
 func faultOf(err error) (f Fault, retry time.Duration, known bool) {
 	if limit, ok := errors.AsType[*reset.LimitError](err); ok {
-		return FaultLimit, max(limit.RetryAfter, time.Second), true
+		return faultLimit, max(limit.RetryAfter, time.Second), true
 	}
 	if _, ok := errors.AsType[*reset.PasswordError](err); ok {
-		return FaultPassword, 0, true
+		return faultPassword, 0, true
 	}
 	switch {
 	case errors.Is(err, reset.ErrLogin):
-		return FaultLogin, 0, true
+		return faultLogin, 0, true
 	case errors.Is(err, reset.ErrGrant):
-		return FaultLink, 0, true
+		return faultLink, 0, true
 	case errors.Is(err, reset.ErrCode):
-		return FaultCode, 0, true
+		return faultCode, 0, true
 	case errors.Is(err, reset.ErrWords):
 		return FaultRequest, 0, true
 	}

@@ -3,7 +3,6 @@ package web
 import (
 	"net/http"
 	"slices"
-	"strings"
 )
 
 // admit tells whether the page that made a browser send the request may do so,
@@ -34,22 +33,4 @@ func (x *exchange) admit(origins []string) bool {
 	judged := *x.r
 	judged.Method = http.MethodPost
 	return x.foreign.Check(&judged) == nil
-}
-
-// isIdle tells a GET that nobody asked for: a browser that fetches ahead, or
-// an image, frame or link in a page of another site.
-func isIdle(h http.Header) bool {
-	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
-		for _, value := range h.Values(name) {
-			purpose := string(fold([]byte(value)))
-			if strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "prerender") || strings.Contains(purpose, "preview") {
-				return true
-			}
-		}
-	}
-	switch h.Get("Sec-Fetch-Site") {
-	case "cross-site", "same-site":
-		return h.Get("Sec-Fetch-Mode") != "cors"
-	}
-	return false
 }

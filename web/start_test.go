@@ -1,8 +1,9 @@
 package web_test
 
 import (
+	"errors"
 	"net/netip"
-	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,12 +17,13 @@ func TestStart(t *testing.T) {
 	site := &fakeSite{}
 	words := &reset.Words{Subject: "Hello", Text: "@ResetCode"}
 	call(t, site, "POST", "", func(c *web.Call) {
-		if err := c.Start(web.Start{Login: c.Param("x"), Words: words, LinkTTL: time.Hour}); err != nil {
-			t.Error(err)
+		c.Trust()
+		if found, err := c.Start(web.Start{Login: c.Param("x"), Words: words, LinkTTL: time.Hour}); found != reset.Found || err != nil {
+			t.Errorf("%v, %v", found, err)
 		}
 		done(c)
 	})
-	want := reset.Request{Login: "alice", ClientIP: visitorIP, Dialect: "theirs", Words: words, LinkTTL: time.Hour}
+	want := reset.Request{Login: "alice", Dialect: "theirs", Words: words, LinkTTL: time.Hour}
 	if diff := cmp.Diff(want, site.request, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -58,7 +60,7 @@ func TestStartOfNobody(t *testing.T) {
 	} {
 		site := &fakeSite{}
 		w := call(t, site, tt.method, "", func(c *web.Call) {
-			if err := c.Start(web.Start{Login: "alice"}); err != nil {
+			if _, err := c.Start(web.Start{Login: "alice"}); err != nil {
 				t.Error(err)
 			}
 			say("fine")(c)
@@ -78,20 +80,14 @@ func TestTrust(t *testing.T) {
 	for _, trusted := range []bool{false, true} {
 		site := &fakeSite{finding: reset.Nobody}
 		o, _ := speaking(site, theirs, func(c *web.Call) {
-			if c.Trusted() {
-				t.Error("trusted from the start")
-			}
 			if trusted {
 				c.Trust()
 			}
-			if c.Trusted() != trusted {
-				t.Errorf("trusted: %v", c.Trusted())
-			}
-			_ = c.Start(web.Start{Login: "alice"})
+			_, _ = c.Start(web.Start{Login: "alice"})
 			_, _ = c.Look(liveToken)
 			_, _ = c.Code("alice", liveCode)
 			_, _ = c.Change(liveToken, goodPassword)
-			found, err := c.Find("bob")
+			found, err := c.Start(web.Start{Login: "bob", Reveal: true})
 			if want := map[bool]reset.Finding{false: reset.Found, true: reset.Nobody}[trusted]; found != want || err != nil {
 				t.Errorf("trusted %v: found %v, %v", trusted, found, err)
 			}
@@ -104,11 +100,8 @@ func TestTrust(t *testing.T) {
 		h := newHandler(t, o)
 		get(t, h, "/theirs/follow")
 		get(t, h, "/theirs/submit")
-		calls := []string{"Request", "Look", "Code", "Change", "Look", "Request", "Look", "Code", "Change", "Change"}
-		if trusted {
-			calls = slices.Insert(calls, 4, "Find")
-			calls = slices.Insert(calls, 10, "Find")
-		}
+		told := map[bool]string{false: "Request", true: "Find"}[trusted]
+		calls := []string{"Request", "Look", "Code", "Change", told, "Look", "Request", "Look", "Code", "Change", told, "Change"}
 		if diff := cmp.Diff(calls, site.calls); diff != "" {
 			t.Errorf("trusted %v: (-want +got)\n%s", trusted, diff)
 		}
@@ -117,5 +110,71 @@ func TestTrust(t *testing.T) {
 				t.Errorf("trusted %v: %s from %v", trusted, site.calls[i], ip)
 			}
 		}
+	}
+}
+
+// Only a client that is trusted words a mail, for a reset and nothing else.
+func TestStartWords(t *testing.T) {
+	const code = "@Code"
+	for _, tt := range []struct {
+		name    string
+		words   reset.Words
+		field   string // that is wrong
+		trusted bool
+		want    *reset.Words
+	}{
+		{"a stranger's", reset.Words{Subject: "s", Text: "https://evil.example/"}, "", false, nil},
+		{"good", reset.Words{Subject: "s", Text: "Your code:\r\n" + code}, "", true, &reset.Words{Subject: "s", Text: "Your code:\n" + code}},
+		{"own link", reset.Words{Subject: "s", Text: code + " https://app.test/x"}, "", true, &reset.Words{Subject: "s", Text: code + " https://app.test/x"}},
+		{"no code", reset.Words{Subject: "s", Text: "Hello"}, "body", true, nil},
+		{"foreign link", reset.Words{Subject: "s", Text: code + " https://evil.example/"}, "", true, nil},
+		{"foreign link with the code in it", reset.Words{Subject: "s", Text: "evil" + code + ".com"}, "", true, nil},
+		{"foreign link in the subject", reset.Words{Subject: "evil.com", Text: code}, "", true, nil},
+		{"line end in the subject", reset.Words{Subject: "a\nb", Text: code}, "subject", true, nil},
+		{"control", reset.Words{Subject: "s", Text: code + "\x1b[2J"}, "body", true, nil},
+		{"not UTF-8", reset.Words{Subject: "s", Text: code + "\xff"}, "body", true, nil},
+		{"long subject", reset.Words{Subject: strings.Repeat("s", 201), Text: code}, "subject", true, nil},
+		{"long text", reset.Words{Subject: "s", Text: code + strings.Repeat("x", 10_000)}, "body", true, nil},
+		{"large text", reset.Words{Subject: "s", Text: code + strings.Repeat("語", 9_000)}, "body", true, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			site := &fakeSite{}
+			o, v := speaking(site, theirs, func(c *web.Call) {
+				if tt.trusted {
+					c.Trust()
+				}
+				_, err := c.Start(web.Start{Login: "alice", Words: &tt.words})
+				wrong, _ := errors.AsType[*web.WordsError](err)
+				if field := ""; wrong != nil {
+					field = wrong.Field
+					if field != tt.field || !strings.HasPrefix(wrong.Error(), field+" ") {
+						t.Errorf("%v", err)
+					}
+				} else if tt.field != "" || err != nil {
+					t.Errorf("error %v, want one about %q", err, tt.field)
+				}
+				done(c)
+			})
+			v.wording.Code = code
+			get(t, newHandler(t, o), "/theirs/x")
+			if diff := cmp.Diff(tt.want, site.request.Words); diff != "" || (len(site.calls) > 0) != (tt.field == "") {
+				t.Errorf("calls %q, words (-want +got)\n%s", site.calls, diff)
+			}
+		})
+	}
+}
+
+// Nobody is told, and nothing is looked up, for a GET that nobody asked for.
+func TestRevealNeedsARequest(t *testing.T) {
+	site := &fakeSite{finding: reset.Nobody}
+	call(t, site, "GET", "", func(c *web.Call) {
+		c.Trust()
+		if found, err := c.Start(web.Start{Login: "alice", Reveal: true}); found != reset.Found || err != nil {
+			t.Errorf("%v, %v", found, err)
+		}
+		done(c)
+	}, "Sec-Purpose", "prefetch")
+	if len(site.calls) != 0 {
+		t.Errorf("calls %q", site.calls)
 	}
 }

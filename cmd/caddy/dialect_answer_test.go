@@ -89,9 +89,9 @@ func TestDialectRefusals(t *testing.T) {
 		{"buddy: no subject", func(l string) phrase { return buddyCall("POST", `{"userName":"`+l+`","body":"@ResetCode"}`) }, buddy("ParameterMissingRequiredValue", 513, "subject is missing.")},
 		{"buddy: text null", func(l string) phrase { return buddyCall("POST", `{"userName":"`+l+`","subject":"s","body":null}`) }, buddy("ParameterMissingRequiredValue", 513, "body is missing.")},
 		{"buddy: no place for the code", func(l string) phrase { return buddyCall("POST", `{"userName":"`+l+`","subject":"s","body":"no code"}`) }, buddy("ParameterIncorrectFormat", 515, "body does not have @ResetCode, which stands for the code.")},
-		{"buddy: link elsewhere", func(l string) phrase {
-			return buddyCall("POST", `{"userName":"`+l+`","subject":"s","body":"@ResetCode https://evil.example/"}`)
-		}, buddy("ParameterIncorrectFormat", 515, "body has what a mail reader makes a link of, and it does not lead to "+host+": https://evil.example/")},
+		{"buddy: subject of two lines", func(l string) phrase {
+			return buddyCall("POST", `{"userName":"`+l+`","subject":"a\nb","body":"@ResetCode"}`)
+		}, buddy("ParameterIncorrectFormat", 515, "subject has a line end or another control character.")},
 		{"buddy: no code", func(l string) phrase {
 			return buddyCall("PATCH", `{"userName":"`+l+`","newPassword":"`+newPassword+`"}`)
 		}, buddy("ParameterMissingRequiredValue", 513, "resetCode is missing.")},

@@ -33,7 +33,7 @@ func TestDialectRevealsAccountsToItsClients(t *testing.T) {
 	`)
 	w.start()
 	for _, name := range []string{"baasbox", "buddy"} {
-		if !strings.Contains(w.log.String(), `"msg":"clients that show this dialect's credential are told whether an account exists","site":"`+
+		if !strings.Contains(w.log.String(), `"msg":"reveal_accounts: clients that show the credential are told whether an account exists","site":"`+
 			strings.TrimPrefix(w.Site, "http://")+`","dialect":"`+name+`"`) {
 			t.Errorf("no warning about %s", name)
 		}

@@ -91,10 +91,11 @@ func TestDialectExamplesValidate(t *testing.T) {
 		if err := os.WriteFile(file, block[1], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		env := []string{
-			"RESET_SMTP_PASSWORD=hunter2-of-mail", "RESET_WEBHOOK_SECRET=" + goodSecret,
-			"CATALYZE_API_KEY=525ad5d6993247cccb083e5a", "BUDDY_APP_KEY=hunter2-of-buddy", "PAYABLI_TOKEN=hunter2-of-payabli",
+		var env []string
+		for _, secret := range regexp.MustCompile(`\{env\.(\w+)\}`).FindAllSubmatch(block[1], -1) {
+			env = append(env, string(secret[1])+"=hunter2")
 		}
+		env = append(env, "RESET_WEBHOOK_SECRET="+goodSecret) // the last one counts
 		out, log, ok := command(t, home, env, "validate", "--config", file)
 		if !ok || !strings.Contains(out+log, "Valid configuration") || strings.Contains(log, `"level":"warn"`) {
 			t.Errorf("%s\nvalidate:\n%s%s", block[1], out, log)

@@ -31,8 +31,8 @@ const (
 //
 // With .json behind the token the latter two speak JSON. Without, they show
 // the pages that an administrator made for BaasBox, or ours where there are
-// none. OPTIONS is answered for every path; any other method or path below
-// these is answered 404.
+// none, or only those that BaasBox comes with. OPTIONS is answered for every
+// path; any other method or path below these is answered 404.
 //
 // All dead links get one answer. A link works until one new password is
 // applied or it expires, however often it is opened. Of the client's headers an
@@ -81,19 +81,20 @@ type BaasBox struct {
 
 	// EmailExpirationTime is the life of the link, 1m to 24h. Default:
 	// email.expiration.time in Configuration, or link_ttl of the site.
-	EmailExpirationTime Duration `json:"email_expiration_time,omitempty" usage:"email_expiration_time 15m"`
+	EmailExpirationTime time.Duration `json:"email_expiration_time,omitempty" usage:"email_expiration_time 15m"`
 
 	// PageHTMLTemplate is a file with the page for the new password, a template
 	// in HTML with $user_name$, $link$, $error$, $password$, $repeat_password$,
 	// $token$, $application_name$ and $form_template$. It needs
 	// PageHTMLFeedbackTemplate. Default: page.html.template in Configuration,
-	// or our pages.
+	// or our pages. The two pages that BaasBox comes with count as none.
 	PageHTMLTemplate string `json:"page_html_template,omitempty" usage:"page_html_template /etc/caddy/reset-form.html"`
 
 	// PageHTMLFeedbackTemplate is a file with the page that says what became
 	// of it, with $message$, $error$, $user_name$ and $application_name$. It
 	// needs PageHTMLTemplate. Default: page.html.feedback.template in
-	// Configuration, or our pages.
+	// Configuration, or our pages. The two pages that BaasBox comes with count
+	// as none.
 	PageHTMLFeedbackTemplate string `json:"page_html_feedback_template,omitempty" usage:"page_html_feedback_template /etc/caddy/reset-feedback.html"`
 
 	// RevealAccounts gives the original errors for user names without an
@@ -110,14 +111,14 @@ type BaasBox struct {
 	linkTTL        time.Duration
 	wording        reset.Wording
 	form, feedback *baasboxPage // nil: our own
-	notes          []string
+	notes          []web.Note
 }
 
 func newBaasBox() web.Dialect { return &BaasBox{APIVersion: "0.9.5", Origins: []string{"*"}} }
 
 // Check implements [web.Dialect].
 func (b *BaasBox) Check() error {
-	if err := checkPath(b.Path); err != nil {
+	if err := web.CheckPath(b.Path); err != nil {
 		return err
 	}
 	switch {
@@ -133,20 +134,20 @@ func (b *BaasBox) Check() error {
 	if err := checkBaasboxSubject(b.EmailSubject); err != nil {
 		return fmt.Errorf("email_subject: %w", err)
 	}
-	if err := checkBaasboxTTL(time.Duration(b.EmailExpirationTime)); b.EmailExpirationTime != 0 && err != nil {
+	if err := checkBaasboxTTL(b.EmailExpirationTime); b.EmailExpirationTime != 0 && err != nil {
 		return fmt.Errorf("email_expiration_time: %w", err)
 	}
-	return checkOrigins(b.Origins)
+	return web.CheckOrigins(b.Origins)
 }
 
 // Open implements [web.Dialect].
-func (b *BaasBox) Open(string) ([]web.Endpoint, error) {
+func (b *BaasBox) Open() (web.Contract, error) {
 	if err := b.load(); err != nil {
-		return nil, err
+		return web.Contract{}, err
 	}
 	start, link := mount(b.Path)+"/user/{username}/password/reset", mount(b.Path)+"/user/password/reset"
 	only := map[string]func(*web.Call){http.MethodOptions: b.options}
-	return []web.Endpoint{
+	endpoints := []web.Endpoint{
 		{
 			Path:    start,
 			Methods: map[string]func(*web.Call){http.MethodGet: b.start, http.MethodOptions: b.options},
@@ -163,19 +164,13 @@ func (b *BaasBox) Open(string) ([]web.Endpoint, error) {
 		// for one.
 		{Path: start + "/{rest...}", Methods: only},
 		{Path: link + "/{rest...}", Methods: only},
-	}, nil
+	}
+	return web.Contract{Endpoints: endpoints, LinkPath: b.linkPath, Wording: b.wording, Notes: b.notes}, nil
 }
 
-// LinkPath implements [web.Linker].
-func (b *BaasBox) LinkPath(token string) string {
+func (b *BaasBox) linkPath(token string) string {
 	return mount(b.Path) + "/user/password/reset/" + token
 }
-
-// Wording implements [web.Worder].
-func (b *BaasBox) Wording() reset.Wording { return b.wording }
-
-// Notes implements [web.Noter].
-func (b *BaasBox) Notes() []string { return b.notes }
 
 // start answers the request for a mail.
 func (b *BaasBox) start(c *web.Call) {
@@ -197,43 +192,27 @@ func (b *BaasBox) start(c *web.Call) {
 		c.Trust()
 	}
 	login := c.Param("username")
-	message, err := b.reveal(c, login)
-	if err == nil && message == "" {
-		err = c.Start(web.Start{Login: login, LinkTTL: b.linkTTL})
-	}
+	found, err := c.Start(web.Start{Login: login, LinkTTL: b.linkTTL, Reveal: b.RevealAccounts})
 	switch {
-	case message != "":
-		b.refuse(c, http.StatusBadRequest, message)
-	case err == nil:
-		b.succeed(c)
 	case errors.Is(err, reset.ErrLogin):
 		b.refuse(c, http.StatusBadRequest, "The 'username' field in the URL is not valid")
-	default:
-		c.Header().Set("Retry-After", "1")
+	case err != nil:
+		c.RetryAfter(time.Second)
 		b.refuse(c, http.StatusServiceUnavailable, "The request could not be stored. Please try again later")
+	case found == reset.Nobody:
+		b.refuse(c, http.StatusBadRequest, "Username "+login+" not found!")
+	case found == reset.NoAddress:
+		b.refuse(c, http.StatusBadRequest, `Cannot reset password, the "email" attribute is not defined into the user's private profile`)
+	case found == reset.MailDown:
+		b.refuse(c, http.StatusBadRequest, "PasswordRecoveryException: Cannot send mail to reset the password:  Could not reach the mail server. Please contact the server administrator")
+	default:
+		b.succeed(c)
 	}
 }
 
-// reveal returns the original's error about an account, "" if there is none or
-// it is not to be told.
-func (b *BaasBox) reveal(c *web.Call, login string) (message string, err error) {
-	if !b.RevealAccounts {
-		return "", nil
-	}
-	found, err := c.Find(login)
-	switch found {
-	case reset.Nobody:
-		return "Username " + login + " not found!", err
-	case reset.NoAddress:
-		return `Cannot reset password, the "email" attribute is not defined into the user's private profile`, err
-	case reset.MailDown:
-		return "PasswordRecoveryException: Cannot send mail to reset the password:  Could not reach the mail server. Please contact the server administrator", err
-	}
-	return "", err
-}
-
-// options answers OPTIONS. What other origins may do is said by the handler
-// where there is something that they may do.
+// options answers OPTIONS as the original does on any path: all is allowed, if
+// not to all. That a page of another site may ask is no harm, as the handler
+// refuses what it may not do.
 func (b *BaasBox) options(c *web.Call) {
 	const methods = "OPTIONS, GET, POST, PUT, DELETE"
 	h := c.Header()
@@ -279,9 +258,4 @@ func isBaasboxLine(s string) bool {
 		!strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-var (
-	_ web.Dialect = (*BaasBox)(nil)
-	_ web.Linker  = (*BaasBox)(nil)
-	_ web.Worder  = (*BaasBox)(nil)
-	_ web.Noter   = (*BaasBox)(nil)
-)
+var _ web.Dialect = (*BaasBox)(nil)

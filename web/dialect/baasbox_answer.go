@@ -66,7 +66,7 @@ func (b *BaasBox) Fail(c *web.Call, f web.Fault) {
 		e.HTTPCode, e.Message = http.StatusInternalServerError, "Internal server error"
 	}
 	if !b.isStart(e.Resource) {
-		e.Resource = b.LinkPath("{token}")
+		e.Resource = b.linkPath("{token}")
 	}
 	c.JSON(e.HTTPCode, baasboxJSON, e)
 }

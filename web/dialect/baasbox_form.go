@@ -3,10 +3,8 @@ package dialect
 import (
 	"errors"
 	"maps"
-	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,9 +27,6 @@ const (
 	baasboxChanged  = "Password changed"
 	baasboxAccepted = "The password was saved and will take effect shortly"
 )
-
-// maxBaasboxFields bounds the fields of a form.
-const maxBaasboxFields = 64
 
 // A baasboxVisit is one request with a link.
 type baasboxVisit struct {
@@ -80,7 +75,11 @@ func (b *BaasBox) submit(c *web.Call) {
 	if v.isOurs() {
 		// A field that is not there, or there twice, is an empty one, which
 		// is no password.
-		form, _ := v.read()
+		form, status := v.read()
+		if status != 0 {
+			b.Fail(c, web.FaultRequest)
+			return
+		}
 		c.Submit(v.token, single(form[baasboxPassword]), single(form[baasboxRepeat]))
 		return
 	}
@@ -137,21 +136,18 @@ func (v *baasboxVisit) look() (reset.Grant, error) {
 
 // read reads the form in the body. Status is 0, or that of the answer.
 func (v *baasboxVisit) read() (form url.Values, status int) {
-	media, parameters, err := mime.ParseMediaType(v.c.Request().Header.Get("Content-Type"))
-	if err != nil || media != "application/x-www-form-urlencoded" {
-		return nil, http.StatusBadRequest
-	}
-	if charset, set := parameters["charset"]; set && reset.Fold(charset) != "utf-8" {
+	media, charset, ok := v.c.Media()
+	if !ok || media != "application/x-www-form-urlencoded" || charset != "" && charset != "utf-8" {
 		return nil, http.StatusBadRequest
 	}
 	body, fault := v.c.Body()
 	switch {
 	case fault == web.FaultTooLarge:
 		return nil, http.StatusRequestEntityTooLarge
-	case fault != "" || strings.Count(string(body), "&") >= maxBaasboxFields:
+	case fault != "":
 		return nil, http.StatusBadRequest
 	}
-	if form, err = url.ParseQuery(string(body)); err != nil {
+	if form, ok = web.ParseForm(body); !ok {
 		return nil, http.StatusBadRequest
 	}
 	return form, 0
@@ -159,7 +155,7 @@ func (v *baasboxVisit) read() (form url.Values, status int) {
 
 // show shows the form, with what was wrong with the last try.
 func (v *baasboxVisit) show(status int, problem string) {
-	link := v.LinkPath(v.token)
+	link := v.linkPath(v.token)
 	if v.json {
 		v.c.JSON(status, baasboxJSON, struct {
 			UserName        string `json:"user_name"`
@@ -218,10 +214,10 @@ func (v *baasboxVisit) failWith(err error) {
 	often, limited := errors.AsType[*reset.LimitError](err)
 	switch {
 	case limited:
-		v.retryAfter(often.RetryAfter)
+		v.c.RetryAfter(often.RetryAfter)
 		v.fail(http.StatusTooManyRequests, baasboxOften)
 	case !errors.Is(err, reset.ErrGrant):
-		v.retryAfter(time.Second)
+		v.c.RetryAfter(time.Second)
 		v.fail(http.StatusServiceUnavailable, baasboxDown)
 	case v.opens:
 		v.fail(http.StatusBadRequest, baasboxExpired)
@@ -229,11 +225,6 @@ func (v *baasboxVisit) failWith(err error) {
 		v.login = "" // one answer for all dead links
 		v.fail(http.StatusBadRequest, baasboxDead)
 	}
-}
-
-func (v *baasboxVisit) retryAfter(d time.Duration) {
-	seconds := max((d+time.Second-1)/time.Second, 1)
-	v.c.Header().Set("Retry-After", strconv.FormatInt(int64(seconds), 10))
 }
 
 // page sends a page of the operator's.

@@ -128,6 +128,8 @@ func TestBaasBoxSubmitJSON(t *testing.T) {
 		{"in the query", liveToken, "", "", reset.Result{}, 400, baasboxShown + `,"error":"The 'repeat password' field is missing"}`},
 		{"JSON", liveToken, "application/json", `{"password":"a","repeat-password":"a"}`, reset.Result{}, 400, baasboxFailed("cesare", "Exception: Error getting submitted data. Please repeat the reset password procedure")},
 		{"other charset", liveToken, "application/x-www-form-urlencoded; charset=utf-16", goodForm(), reset.Result{}, 400, baasboxFailed("cesare", "Exception: Error getting submitted data. Please repeat the reset password procedure")},
+		{"two types", liveToken, "application/x-www-form-urlencoded\r\nContent-Type: application/x-www-form-urlencoded", goodForm(), reset.Result{}, 400, baasboxFailed("cesare", "Exception: Error getting submitted data. Please repeat the reset password procedure")},
+		{"unknown parameter", liveToken, "application/x-www-form-urlencoded; boundary=x", goodForm(), reset.Result{}, 400, baasboxFailed("cesare", "Exception: Error getting submitted data. Please repeat the reset password procedure")},
 		{"damaged", liveToken, "", "password=%zz", reset.Result{}, 400, baasboxFailed("cesare", "Exception: Error getting submitted data. Please repeat the reset password procedure")},
 		{"many fields", liveToken, "", goodForm() + strings.Repeat("&x", 64), reset.Result{}, 400, baasboxFailed("cesare", "Exception: Error getting submitted data. Please repeat the reset password procedure")},
 		{"too large", liveToken, "", "password=" + strings.Repeat("a", 70<<10), reset.Result{}, 413, baasboxFailed("cesare", "Exception: Error getting submitted data. Please repeat the reset password procedure")},
@@ -248,7 +250,7 @@ func TestBaasBoxNativePages(t *testing.T) {
 		})
 	}
 	w := speakBaasBox(t, nil)
-	if got := w.do("POST", baasboxLive, []string{"Content-Type: application/json"}, `{"password":"`+goodPassword+`","repeat-password":"`+goodPassword+`"}`); got.status != 422 {
+	if got := w.do("POST", baasboxLive, []string{"Content-Type: application/json"}, `{"password":"`+goodPassword+`","repeat-password":"`+goodPassword+`"}`); got.status != 400 {
 		t.Errorf("JSON without .json: %d", got.status)
 	}
 	for _, err := range []error{reset.ErrUnavailable, &reset.LimitError{RetryAfter: time.Second}} {

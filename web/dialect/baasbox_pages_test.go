@@ -24,7 +24,9 @@ func formValues(login, problem string) map[string]string {
 	return values
 }
 
-func TestBaasBoxDefaultPages(t *testing.T) {
+// The pages that BaasBox comes with, each of which may stand beside one of an
+// administrator's, look as there.
+func TestBaasBoxRender(t *testing.T) {
 	settings, err := parseBaasboxSettings(readDump(t))
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/web"
 	"github.com/caddy-password-reset/caddy-password-reset/web/dialect/stringtemplate"
 )
 
@@ -23,6 +25,14 @@ const (
 	minBaasboxTTL = time.Minute
 )
 
+// SHA-256 of the two pages that BaasBox comes with, page.html.template and
+// page.html.feedback.template in conf/configuration.conf. They are the same in
+// all versions from 0.5.7 to 0.9.5.
+const (
+	baasboxDefaultForm     = "5912d576dba60e32c1eba0721044f9d52c28b5ef7c6d576988a697c03a1f4688"
+	baasboxDefaultFeedback = "6e3660a73ee11c70acad77f5938c86d903b22ac7d2a679eb93babc485aa0491c"
+)
+
 // A baasboxSource is a text that an operator wrote, and where.
 type baasboxSource struct {
 	where string // begins with the name of an option
@@ -30,6 +40,12 @@ type baasboxSource struct {
 }
 
 func (s baasboxSource) fault(err error) error { return fmt.Errorf("%s: %w", s.where, err) }
+
+// has tells whether the text is the one with a SHA-256, but for white space at
+// its ends: an export and an editor leave other line ends there.
+func (s baasboxSource) has(sum string) bool {
+	return fmt.Sprintf("%x", sha256.Sum256([]byte(strings.TrimSpace(s.text)))) == sum
+}
 
 // load reads the files that options name. An option wins over what the exported
 // configuration says of the same.
@@ -47,9 +63,14 @@ func (b *BaasBox) load() error {
 	setting := func(key string) baasboxSource {
 		return baasboxSource{"configuration: " + b.Configuration + ": " + key, settings[key]}
 	}
-	b.notes = settings.unused()
-	if b.RevealAccounts && b.AppCode == baasboxCode {
-		b.notes = append(b.notes, "reveal_accounts: everybody knows app_code "+baasboxCode+", and can learn who has an account")
+	for _, unused := range settings.unused() {
+		b.notes = append(b.notes, web.Note{Text: unused})
+	}
+	if b.RevealAccounts {
+		b.notes = append(b.notes, web.Note{Warning: true, Text: revealing})
+		if b.AppCode == baasboxCode {
+			b.notes = append(b.notes, web.Note{Warning: true, Text: "reveal_accounts: everybody knows app_code " + baasboxCode + ", and can learn who has an account"})
+		}
 	}
 	name := setting(baasboxName)
 	if b.ApplicationName == "" && !isBaasboxLine(name.text) {
@@ -86,7 +107,7 @@ func (b *BaasBox) load() error {
 }
 
 func (b *BaasBox) loadTTL(minutes baasboxSource) error {
-	b.linkTTL = time.Duration(b.EmailExpirationTime)
+	b.linkTTL = b.EmailExpirationTime
 	if b.linkTTL != 0 || minutes.text == "" {
 		return nil
 	}
@@ -137,6 +158,11 @@ func (b *BaasBox) loadPages(form, feedback baasboxSource) error {
 		return feedback.fault(errors.New("it needs the page with the form; write `page_html_template`"))
 	case feedback.text == "":
 		return form.fault(errors.New("it needs the page that says what became of it; write `page_html_feedback_template`"))
+	case form.has(baasboxDefaultForm) && feedback.has(baasboxDefaultFeedback):
+		// Nobody made them for this app, and here they would be bare: they
+		// take their style from another host.
+		b.notes = append(b.notes, web.Note{Text: form.where + ": this page and the other are those that BaasBox comes with; our own are shown in their place"})
+		return nil
 	}
 	var err error
 	if b.form, err = parseBaasboxForm(form.text); err != nil {
@@ -150,8 +176,8 @@ func (b *BaasBox) loadPages(form, feedback baasboxSource) error {
 		where string
 	}{{b.form, form.where}, {b.feedback, feedback.where}} {
 		if page.inert {
-			b.notes = append(b.notes, page.where+": browsers will neither load what it has from other files nor run scripts in attributes, "+
-				"as the token stands in the page's address; write styles and scripts into <style> and <script>")
+			b.notes = append(b.notes, web.Note{Text: page.where + ": browsers will neither load what it has from other files nor run scripts in attributes, " +
+				"as the token stands in the page's address; write styles and scripts into <style> and <script>"})
 		}
 	}
 	return nil

@@ -41,8 +41,11 @@ var buddyErrors = map[int]string{
 	buddyDenied:      "ObjectPermissionDenied",
 }
 
-// Texts that stand for more than one outcome.
 const (
+	// buddyCode is what callers write where the code is to stand.
+	buddyCode = "@ResetCode"
+
+	// Texts that stand for more than one outcome.
 	buddyDeadCode = "The reset code is invalid or has expired."
 	buddyDown     = "The request could not be carried out. Try again later."
 )
@@ -91,8 +94,6 @@ type Buddy struct {
 
 	// Origins are the origins whose pages may call, "*" for all. Default: *.
 	Origins []string `json:"origins,omitempty" usage:"origins https://app.example.com"`
-
-	host string // of this site
 }
 
 func newBuddy() web.Dialect { return &Buddy{Origins: []string{"*"}} }
@@ -118,7 +119,7 @@ type buddyError struct {
 
 // Check implements [web.Dialect].
 func (d *Buddy) Check() error {
-	if err := checkPath(d.Path); err != nil {
+	if err := web.CheckPath(d.Path); err != nil {
 		return err
 	}
 	known := d.SharedSecret != "" || d.AppKey != ""
@@ -134,13 +135,12 @@ func (d *Buddy) Check() error {
 	case d.RevealAccounts && !known:
 		return errors.New("reveal_accounts: anybody could ask who has an account; write `app_id` with `app_key` or `shared_secret` too")
 	}
-	return checkOrigins(d.Origins)
+	return web.CheckOrigins(d.Origins)
 }
 
 // Open implements [web.Dialect].
-func (d *Buddy) Open(host string) ([]web.Endpoint, error) {
-	d.host = host
-	return []web.Endpoint{
+func (d *Buddy) Open() (web.Contract, error) {
+	endpoints := []web.Endpoint{
 		{
 			Path:    mount(d.Path) + buddyDevices,
 			Methods: map[string]func(*web.Call){http.MethodPost: d.register, http.MethodOptions: d.preflight},
@@ -153,12 +153,14 @@ func (d *Buddy) Open(host string) ([]web.Endpoint, error) {
 			},
 			Origins: d.Origins,
 		},
-	}, nil
+	}
+	// The mail is ours unless a caller brings words.
+	contract := web.Contract{Endpoints: endpoints, Wording: reset.Wording{Code: buddyCode}}
+	if d.RevealAccounts {
+		contract.Notes = []web.Note{{Warning: true, Text: revealing}}
+	}
+	return contract, nil
 }
-
-// Wording implements [web.Worder]. The mail is ours unless a caller brings
-// words.
-func (d *Buddy) Wording() reset.Wording { return reset.Wording{Code: buddyCode} }
 
 // Fail implements [web.Dialect].
 func (d *Buddy) Fail(c *web.Call, f web.Fault) {
@@ -186,29 +188,15 @@ func (d *Buddy) start(c *web.Call) {
 	if !ok {
 		return
 	}
-	s := web.Start{Login: in[0]}
+	s := web.Start{Login: in[0], Reveal: d.RevealAccounts}
+	if d.CallerText {
+		s.Words = &reset.Words{Subject: in[1], Text: in[2]}
+	}
+	found, err := c.Start(s)
+	wrong, worded := errors.AsType[*web.WordsError](err)
 	switch {
-	case d.CallerText && c.Trusted():
-		words, problem := buddyWords(in[1], in[2], d.host)
-		if problem != "" {
-			d.refuse(c, buddyFormat, problem)
-			return
-		}
-		s.Words = words
-	case d.CallerText:
-		c.Note("caller_text", "ignored")
-	}
-	var (
-		found reset.Finding
-		err   error
-	)
-	if d.RevealAccounts {
-		found, err = c.Find(s.Login)
-	}
-	if err == nil && found == reset.Found {
-		err = c.Start(s)
-	}
-	switch {
+	case worded:
+		d.refuse(c, buddyFormat, wrong.Error())
 	case errors.Is(err, reset.ErrLogin):
 		d.refuse(c, buddyFormat, buddyUser+" is not a user name.")
 	case err != nil:
@@ -254,7 +242,7 @@ func (d *Buddy) finish(c *web.Call) {
 }
 
 func (d *Buddy) preflight(c *web.Call) {
-	allow(c, "POST, PATCH, PUT, OPTIONS", "authorization, content-type, accept")
+	c.AllowPages("POST, PATCH, PUT, OPTIONS", "authorization, content-type, accept")
 	d.succeed(c)
 }
 
@@ -262,6 +250,7 @@ func (d *Buddy) preflight(c *web.Call) {
 // and returns false.
 func (d *Buddy) read(c *web.Call, names ...string) ([]string, bool) {
 	if !d.admit(c) {
+		c.Note("refused", "signature")
 		d.refuse(c, buddySignature, "The signature in the header Authorization is missing or wrong.")
 		return nil, false
 	}
@@ -300,6 +289,7 @@ func (d *Buddy) refuse(c *web.Call, number int, message string) {
 }
 
 func (d *Buddy) fail(c *web.Call, status, number int, message string) {
+	c.Note("error", buddyErrors[number])
 	c.JSON(status, buddyMedia, buddyError{Status: status, Error: buddyErrors[number], Number: number, Message: message, RequestID: buddyRequest(c)})
 }
 
@@ -312,7 +302,4 @@ func buddyRequest(c *web.Call) string {
 	return text
 }
 
-var (
-	_ web.Dialect = (*Buddy)(nil)
-	_ web.Worder  = (*Buddy)(nil)
-)
+var _ web.Dialect = (*Buddy)(nil)

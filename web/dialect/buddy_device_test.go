@@ -187,7 +187,7 @@ func TestBuddyTrust(t *testing.T) {
 				t.Errorf("trusted: %t; request %+v", !tt.trusted, w.requests[0])
 			}
 			w.server.Close() // the line in the log follows the answer
-			if told := strings.Contains(w.log.String(), "caller_text=ignored"); told != (tt.set != nil && !tt.trusted) {
+			if told := strings.Contains(w.log.String(), "words=\"ignored: the client"); told != (tt.set != nil && !tt.trusted) {
 				t.Errorf("log: %s", w.log.String())
 			}
 		})

@@ -1,9 +1,6 @@
 package dialect
 
 import (
-	"mime"
-	"net/url"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
@@ -34,16 +31,12 @@ type buddyField struct {
 // readBuddyFields reads a JSON object or a form. Text that is not UTF-8 is read
 // as ISO 8859-1, in which the Android SDK sends its JSON.
 func readBuddyFields(c *web.Call) (buddyFields, web.Fault) {
-	types := c.Request().Header.Values("Content-Type")
-	if len(types) != 1 {
-		return nil, web.FaultMedia
-	}
-	media, parameters, err := mime.ParseMediaType(types[0])
-	if err != nil {
+	media, charset, ok := c.Media()
+	if !ok {
 		return nil, web.FaultMedia
 	}
 	decode := decodeUnknown
-	switch reset.Fold(parameters["charset"]) {
+	switch charset {
 	case "", "utf-8":
 	case "iso-8859-1":
 		decode = decodeLatin1
@@ -87,15 +80,11 @@ func parseBuddyJSON(body string, decode func(string) string) (buddyFields, bool)
 	return fields, true
 }
 
-// parseBuddyForm reads a form (WHATWG URL, section 5.1). A name that comes twice
-// is refused, since parsers do not agree on which of the two counts
-// (CVE-2023-7028).
+// parseBuddyForm reads a form. A name that comes twice is refused, in another
+// case too.
 func parseBuddyForm(body string, decode func(string) string) (buddyFields, bool) {
-	if strings.Count(body, "&") >= maxBuddyFields {
-		return nil, false
-	}
-	form, err := url.ParseQuery(body)
-	if err != nil || len(form) == 0 {
+	form, ok := web.ParseForm([]byte(body))
+	if !ok || len(form) == 0 {
 		return nil, false
 	}
 	fields := make(buddyFields, len(form))

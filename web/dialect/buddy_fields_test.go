@@ -67,6 +67,7 @@ func TestBuddyHostileBodies(t *testing.T) {
 		{"two types", "Content-Type: application/json\r\nContent-Type: application/json", buddyStart, media},
 		{"damaged type", "Content-Type: application/json; charset=\"", buddyStart, media},
 		{"another charset", "Content-Type: application/json; charset=utf-16", buddyStart, media},
+		{"unknown parameter", "Content-Type: application/json; boundary=x", buddyStart, media},
 		{"multipart", "Content-Type: multipart/form-data; boundary=x", "--x\r\n\r\n\r\n--x--\r\n", media},
 		{"coded", "Content-Encoding: gzip\r\nContent-Type: application/json", buddyStart, media},
 		{"just small enough", buddyJSON[0], pad(big), success},

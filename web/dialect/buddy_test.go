@@ -621,11 +621,11 @@ func TestBuddyCheck(t *testing.T) {
 }
 
 func TestBuddyWording(t *testing.T) {
-	worder, ok := dialect.New("buddy").(web.Worder)
-	if !ok {
-		t.Fatal("no wording")
+	contract, err := dialect.New("buddy").Open()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if diff := cmp.Diff(reset.Wording{Code: "@ResetCode"}, worder.Wording()); diff != "" {
+	if diff := cmp.Diff(reset.Wording{Code: "@ResetCode"}, contract.Wording); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

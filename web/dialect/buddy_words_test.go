@@ -60,13 +60,14 @@ func TestBuddyHostileWords(t *testing.T) {
 		noCode         = "body does not have @ResetCode, which stands for the code."
 		subjectControl = "subject has a line end or another control character."
 		bodyControl    = "body has a control character."
-		subjectLink    = "subject has what a mail reader makes a link of, and it does not lead to app.example.com: "
-		bodyLink       = "body has what a mail reader makes a link of, and it does not lead to app.example.com: "
-		tooLarge       = "subject and body have more than 24 KiB."
+		tooLarge       = "body and subject have more than 24 KiB."
 	)
 	w := speakBuddy(t, withSecret)
 	header := signed(t, "POST", buddyJSON)
-	for _, tt := range []struct{ name, subject, body, want string }{
+	for _, tt := range []struct {
+		name, subject, body string
+		want                string // "": the mail is ours
+	}{
 		{"no code", "s", "no code here", noCode},
 		{"code in another case", "s", "@resetcode", noCode},
 		{"code in the subject alone", "@ResetCode", "x", noCode},
@@ -92,27 +93,35 @@ func TestBuddyHostileWords(t *testing.T) {
 		{"subject of 201", strings.Repeat("é", 201), "@ResetCode", "subject has more than 200 characters."},
 		{"body of 10001", "s", strings.Repeat("x", 10_000-len("@ResetCode")+1) + "@ResetCode", "body has more than 10000 characters."},
 		{"24 KiB and one", strings.Repeat("x", 200), strings.Repeat("密", 8112) + strings.Repeat("x", 30) + " @ResetCode", tooLarge},
-		{"link", "s", "@ResetCode https://evil.example/x", bodyLink + "https://evil.example/x"},
-		{"domain", "s", "@ResetCode evil.com", bodyLink + "evil.com"},
-		{"domain in the subject", "evil.com", "@ResetCode", subjectLink + "evil.com"},
-		{"link in the subject", "https://app.example.com.evil.com", "@ResetCode", subjectLink + "https://app.example.com.evil.com"},
-		{"address", "s", "@ResetCode help@app.example.com", bodyLink + "help@app.example.com"},
-		{"user of another host", "s", "https://app.example.com@evil.com @ResetCode", bodyLink + "https://app.example.com@evil.com"},
-		{"markup", "s", "<a href='https://evil.com'>@ResetCode</a>", bodyLink + "href='https://evil.com'>@ResetCode</a>"},
-		{"link that the code completes", "s", "evil@ResetCode.com", bodyLink + "evil@ResetCode.com"},
-		{"host that the code completes", "s", "https://app.example.com@ResetCode/ x", bodyLink + "https://app.example.com@ResetCode/"},
-		{"top level that the code hides", "s", "x@ResetCode@evil", bodyLink + "x@ResetCode@evil"},
-		{"code as a user", "s", "@ResetCode@evil.com", bodyLink + "@ResetCode@evil.com"},
-		{"user of a code in the subject", "x@ResetCode.evil.com", "@ResetCode", subjectLink + "x@ResetCode.evil.com"},
-		{"hidden dot", "s", "@ResetCode evil\u200b.com", bodyLink + "evil\u200b.com"},
-		{"full-width dot", "s", "@ResetCode evil．com", bodyLink + "evil．com"},
-		{"script", "s", "javascript:alert(1) @ResetCode", bodyLink + "javascript:alert(1)"},
-		{"telephone", "s", "tel:0900123456 @ResetCode", bodyLink + "tel:0900123456"},
-		{"endless", "s", "@ResetCode evil.com/" + strings.Repeat("x", 5000), bodyLink + "evil.com/" + strings.Repeat("x", 51)},
+		{"link", "s", "@ResetCode https://evil.example/x", ""},
+		{"domain", "s", "@ResetCode evil.com", ""},
+		{"domain in the subject", "evil.com", "@ResetCode", ""},
+		{"link in the subject", "https://app.example.com.evil.com", "@ResetCode", ""},
+		{"address", "s", "@ResetCode help@app.example.com", ""},
+		{"user of another host", "s", "https://app.example.com@evil.com @ResetCode", ""},
+		{"markup", "s", "<a href='https://evil.com'>@ResetCode</a>", ""},
+		{"link that the code completes", "s", "evil@ResetCode.com", ""},
+		{"host that the code completes", "s", "https://app.example.com@ResetCode/ x", ""},
+		{"top level that the code hides", "s", "x@ResetCode@evil", ""},
+		{"code as a user", "s", "@ResetCode@evil.com", ""},
+		{"user of a code in the subject", "x@ResetCode.evil.com", "@ResetCode", ""},
+		{"hidden dot", "s", "@ResetCode evil\u200b.com", ""},
+		{"full-width dot", "s", "@ResetCode evil．com", ""},
+		{"script", "s", "javascript:alert(1) @ResetCode", ""},
+		{"telephone", "s", "tel:0900123456 @ResetCode", ""},
+		{"endless", "s", "@ResetCode evil.com/" + strings.Repeat("x", 5000), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			w.t = t
-			compareBuddy(t, w.say(header, tt.subject, tt.body), buddyFormat(tt.want))
+			w.t, w.requests, w.calls = t, nil, nil
+			got := w.say(header, tt.subject, tt.body)
+			if tt.want == "" {
+				compareBuddy(t, got, buddyAnswer(200, buddySuccess))
+				if len(w.requests) != 1 || w.requests[0].Words != nil {
+					t.Errorf("requests %v", w.requests)
+				}
+				return
+			}
+			compareBuddy(t, got, buddyFormat(tt.want))
 			if len(w.requests) > 0 || w.asked() != nil {
 				t.Errorf("the domain was asked: %q", w.asked())
 			}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 	"github.com/caddy-password-reset/caddy-password-reset/web"
@@ -21,8 +22,7 @@ import (
 //
 // Nothing public describes the original's mail and page. They are ours.
 type Catalyze struct {
-	// Path is what stands before {appId}, as clients call it. It cannot be the
-	// root, as an {appId} could be the path of our own pages. Default: /v2.
+	// Path is what stands before {appId}, as clients call it. Default: /v2.
 	Path string `json:"path,omitempty" usage:"path /v2"`
 
 	// AppID is the only {appId} that is served; others are answered 404.
@@ -54,7 +54,7 @@ type catalyzeError struct {
 
 // Check implements [web.Dialect].
 func (d *Catalyze) Check() error {
-	if err := checkPath(d.Path); err != nil {
+	if err := web.CheckPath(d.Path); err != nil {
 		return err
 	}
 	for _, key := range d.APIKeys {
@@ -63,13 +63,13 @@ func (d *Catalyze) Check() error {
 			return errors.New("api_key: write the third part of X-Api-Key alone, without spaces")
 		}
 	}
-	return checkOrigins(d.Origins)
+	return web.CheckOrigins(d.Origins)
 }
 
 // Open implements [web.Dialect].
-func (d *Catalyze) Open(string) ([]web.Endpoint, error) {
+func (d *Catalyze) Open() (web.Contract, error) {
 	user := mount(d.Path) + "/{appId}/reset/user/"
-	return []web.Endpoint{
+	return web.Contract{Endpoints: []web.Endpoint{
 		{
 			Path:    user + "{username}",
 			Methods: map[string]func(*web.Call){http.MethodGet: d.start, http.MethodOptions: d.preflight},
@@ -78,7 +78,7 @@ func (d *Catalyze) Open(string) ([]web.Endpoint, error) {
 		// No name, more segments than one, or a slash at the end: an app behind
 		// might take it for the route of before.
 		{Path: user + "{rest...}", Origins: d.Origins},
-	}, nil
+	}}, nil
 }
 
 // Fail implements [web.Dialect].
@@ -100,30 +100,33 @@ func (d *Catalyze) Fail(c *web.Call, f web.Fault) {
 
 func (d *Catalyze) start(c *web.Call) {
 	if d.AppID != "" && c.Param("appId") != d.AppID {
+		c.Note("refused", "app_id")
 		d.refuse(c, http.StatusNotFound, "Application not found.")
 		return
 	}
 	if len(d.APIKeys) > 0 {
 		if !d.isKey(c.Request().Header.Get("X-Api-Key")) {
+			c.Note("refused", "api_key")
 			d.refuse(c, http.StatusUnauthorized, "Invalid API key.")
 			return
 		}
 		c.Trust()
 	}
-	err := c.Start(web.Start{Login: c.Param("username")})
+	_, err := c.Start(web.Start{Login: c.Param("username")})
 	switch {
 	case err == nil:
 		c.JSON(http.StatusOK, "application/json", struct{}{})
 	case errors.Is(err, reset.ErrLogin):
 		d.refuse(c, http.StatusBadRequest, "Invalid username.")
 	default:
-		c.Header().Set("Retry-After", "1")
+		c.RetryAfter(time.Second)
 		d.refuse(c, http.StatusServiceUnavailable, "Service unavailable.")
 	}
 }
 
 func (d *Catalyze) preflight(c *web.Call) {
-	preflight(c, "GET", "x-api-key, authorization, accept")
+	c.AllowPages("GET", "x-api-key, authorization, accept")
+	c.Answer(http.StatusNoContent, "", nil)
 }
 
 // isKey tells whether the value of X-Api-Key holds a key that is listed.

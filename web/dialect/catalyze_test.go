@@ -258,6 +258,11 @@ func TestCatalyzeKeys(t *testing.T) {
 	}
 }
 
+func TestCatalyzeCheck(t *testing.T) {
+	refused(t, "catalyze", "api_key", `[""]`)
+	refused(t, "catalyze", "api_key", `["browser app `+hush+`"]`)
+}
+
 func TestCatalyzeAppID(t *testing.T) {
 	w := speakCatalyze(t, func(d *dialect.Catalyze) { d.AppID = "4f1c6d2e-app" })
 	compare(t, w.do("GET", catalyzeUser+"cesare", catalyzeHeader, ""), catalyzeOK)

@@ -1,6 +1,6 @@
 // Package dialect speaks the reset APIs of other back ends, so that clients
-// which were written for one keep working: each vendor is one file, a struct
-// that maps its requests on a [web.Call] and the outcomes back on its answers.
+// which were written for one keep working: each vendor is one file, or a few
+// that begin with its name, around a struct that maps its requests on a [web.Call] and the outcomes back on its answers.
 //
 // A dialect answers with the vendor's statuses, headers and bodies, key order
 // included, JSON on every error of an API path, and redirects no API path. It

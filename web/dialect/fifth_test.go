@@ -30,11 +30,11 @@ func (a *Acme) Check() error {
 }
 
 // Open implements [web.Dialect].
-func (a *Acme) Open(string) ([]web.Endpoint, error) {
-	return []web.Endpoint{{
+func (a *Acme) Open() (web.Contract, error) {
+	return web.Contract{Endpoints: []web.Endpoint{{
 		Path:    "/acme/forgot/{user}",
 		Methods: map[string]func(*web.Call){http.MethodPost: a.start},
-	}}, nil
+	}}}, nil
 }
 
 // Fail implements [web.Dialect].
@@ -60,7 +60,7 @@ func (a *Acme) start(c *web.Call) {
 		}
 		c.Trust()
 	}
-	switch err := c.Start(web.Start{Login: c.Param("user")}); {
+	switch _, err := c.Start(web.Start{Login: c.Param("user")}); {
 	case err == nil:
 		a.answer(c, http.StatusOK, "ok")
 	case errors.Is(err, reset.ErrLogin):

@@ -17,8 +17,8 @@ import (
 // hush is in everything that may not come back.
 const hush = "hush-4f9b2d"
 
-// Nothing that a client sends as a credential, nor whom it asks for, comes back
-// or is logged, whatever goes wrong.
+// Nothing that a client sends as a credential, nor whom it asks for where the
+// vendor does not say it, comes back or is logged, whatever goes wrong.
 func TestNothingSecretComesBack(t *testing.T) {
 	header := []string{
 		"X-Api-Key: browser " + hush + " " + hush,
@@ -27,36 +27,67 @@ func TestNothingSecretComesBack(t *testing.T) {
 		"Proxy-Authorization: Basic " + hush,
 		"Cookie: session=" + hush,
 		"X-BB-SESSION: " + hush,
-		"User-Agent: " + hush,
 		"Referer: https://app.example.com/" + hush,
+		baasboxApp,
 	}
-	for _, tt := range []struct{ dialect, method, target, body string }{
-		{"catalyze", "GET", "/v2/" + hush + "/reset/user/" + hush, ""},
-		{"catalyze", "GET", "/v2/" + hush + "/reset/user/" + hush + "%00", ""},
-		{"catalyze", "GET", "/v2/" + hush + "/reset/user/" + hush + "/x?" + hush, ""},
-		{"catalyze", "GET", "/v2/" + hush + "/reset/user%2F" + hush, ""},
-		{"catalyze", "POST", "/v2/" + hush + "/reset/user/" + hush, hush},
-		{"catalyze", "OPTIONS", "/v2/" + hush + "/reset/user/" + hush, ""},
-		{"payabli", "POST", payabliPath, `{"email":"` + hush + `@example.com"}`},
-		{"payabli", "POST", payabliPath, `{"email":"` + hush + `"}`},
-		{"payabli", "POST", payabliPath, `{"` + hush + `":"` + hush},
-		{"payabli", "POST", payabliPath, `{"entry":"` + hush + `","entryType":"` + hush + `"}`},
-		{"payabli", "GET", payabliPath + "?" + hush, ""},
-		{"payabli", "OPTIONS", payabliPath, ""},
+	const (
+		json = "Content-Type: application/json"
+		form = "Content-Type: application/x-www-form-urlencoded"
+	)
+	for _, tt := range []struct{ dialect, method, target, header, body string }{
+		{"catalyze", "GET", "/v2/" + hush + "/reset/user/" + hush, "User-Agent: " + hush, ""},
+		{"catalyze", "GET", "/v2/" + hush + "/reset/user/" + hush + "%00", json, ""},
+		{"catalyze", "GET", "/v2/" + hush + "/reset/user/" + hush + "/x?" + hush, json, ""},
+		{"catalyze", "GET", "/v2/" + hush + "/reset/user%2F" + hush, json, ""},
+		{"catalyze", "POST", "/v2/" + hush + "/reset/user/" + hush, json, hush},
+		{"catalyze", "OPTIONS", "/v2/" + hush + "/reset/user/" + hush, json, ""},
+		{"payabli", "POST", payabliPath, "User-Agent: " + hush, `{"email":"` + hush + `@example.com"}`},
+		{"payabli", "POST", payabliPath, json, `{"email":"` + hush + `"}`},
+		{"payabli", "POST", payabliPath, json, `{"` + hush + `":"` + hush},
+		{"payabli", "POST", payabliPath, json, `{"entry":"` + hush + `","entryType":"` + hush + `"}`},
+		{"payabli", "GET", payabliPath + "?" + hush, json, ""},
+		{"payabli", "OPTIONS", payabliPath, json, ""},
+		{"buddy", "POST", "/devices", json, `{"appId":"` + hush + `","appKey":"` + hush + `","uniqueId":"` + hush + `"}`},
+		{"buddy", "POST", "/devices", form, "appId=" + hush + "&appId=" + hush},
+		{"buddy", "POST", buddyPath + "?" + hush, json, `{"userName":"` + hush + `","subject":"` + hush + `","body":"` + hush + `"}`},
+		{"buddy", "PUT", buddyPath, json, `{"userName":"cesare","subject":"s","body":{"` + hush + `":"` + hush + `"}}`},
+		{"buddy", "POST", buddyPath, "User-Agent: " + hush, hush},
+		{"buddy", "PATCH", buddyPath, json, `{"userName":"` + hush + `","resetCode":"` + hush + `","newPassword":"` + hush + `"}`},
+		{"buddy", "PATCH", buddyPath, json, `{"userName":"cesare","resetCode":"` + liveCode + `","newPassword":"` + hush + `"}`},
+		{"buddy", "PATCH", buddyPath, json, `{"` + hush + `":"` + hush},
+		{"buddy", "GET", buddyPath, json, ""},
+		{"buddy", "OPTIONS", buddyPath, json, ""},
+		{"baasbox", "GET", baasboxPath + "?" + hush, json, ""},
+		{"baasbox", "POST", baasboxPath, json, hush},
+		{"baasbox", "OPTIONS", baasboxPath, json, ""},
+		{"baasbox", "GET", baasboxLink + hush, json, ""},
+		{"baasbox", "GET", baasboxLink + hush + ".json", json, ""},
+		{"baasbox", "PUT", baasboxLink + hush, json, ""},
+		{"baasbox", "GET", baasboxLink + hush + "/" + hush, json, ""},
+		{"baasbox", "GET", baasboxLink + liveToken + "%00", json, ""},
+		{"baasbox", "POST", baasboxLink + hush, form, "password=" + hush + "&repeat-password=" + hush},
+		{"baasbox", "POST", baasboxLink + hush + ".json", form, "password=" + hush + "&repeat-password=" + hush},
+		{"baasbox", "POST", baasboxLink + liveToken + ".json", form, "password=" + hush + "&repeat-password=" + hush},
+		{"baasbox", "POST", baasboxLink + liveToken + ".json", json, `{"password":"` + hush + `"}`},
 	} {
-		for _, configured := range []string{"", hush, "another"} {
+		for _, options := range []map[string]any{
+			nil,
+			{"api_key": []string{hush}, "request_token": []string{hush}, "app_id": hush, "app_key": hush, "app_code": hush},
+			{"api_key": []string{"another"}, "request_token": []string{"another"}, "app_id": "another", "app_key": "another", "app_code": "another"},
+			{"app_id": hush, "shared_secret": hush},
+		} {
 			d := dialect.New(tt.dialect)
-			for _, option := range []string{"api_key", "request_token"} {
-				if configured != "" && hasOption(d, option) {
-					setOption(t, d, option, []string{configured})
+			for option, value := range options {
+				if hasOption(d, option) {
+					setOption(t, d, option, value)
 				}
 			}
 			w := newWorld(t, map[string]web.Dialect{tt.dialect: d})
 			for _, fault := range []error{nil, reset.ErrLogin, reset.ErrUnavailable, errDisk} {
 				for _, panics := range []bool{false, true} {
 					w.errs, w.panics = map[string]error{"": fault}, panics
-					got := w.do(tt.method, tt.target, header, tt.body)
-					if all := fmt.Sprint(got); strings.Contains(all, hush) || strings.Contains(all, liveToken) || strings.Contains(all, "disk") {
+					got := w.do(tt.method, tt.target, append([]string{tt.header}, header...), tt.body)
+					if all := fmt.Sprint(got); got.foreign || strings.Contains(all, hush) || strings.Contains(all, liveToken) || strings.Contains(all, "disk") {
 						t.Errorf("%s %s comes back: %s", tt.method, tt.target, all)
 					}
 				}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 	"github.com/caddy-password-reset/caddy-password-reset/strictjson"
@@ -63,7 +64,7 @@ type payabliData struct {
 
 // Check implements [web.Dialect].
 func (d *Payabli) Check() error {
-	if err := checkPath(d.Path); err != nil {
+	if err := web.CheckPath(d.Path); err != nil {
 		return err
 	}
 	for _, token := range d.RequestTokens {
@@ -72,16 +73,16 @@ func (d *Payabli) Check() error {
 			return errors.New("request_token: write a token as clients send it, without `Bearer` and spaces")
 		}
 	}
-	return checkOrigins(d.Origins)
+	return web.CheckOrigins(d.Origins)
 }
 
 // Open implements [web.Dialect].
-func (d *Payabli) Open(string) ([]web.Endpoint, error) {
-	return []web.Endpoint{{
+func (d *Payabli) Open() (web.Contract, error) {
+	return web.Contract{Endpoints: []web.Endpoint{{
 		Path:    mount(d.Path) + "/User/authreset",
 		Methods: map[string]func(*web.Call){http.MethodPost: d.start, http.MethodOptions: d.preflight},
 		Origins: d.Origins,
-	}}, nil
+	}}}, nil
 }
 
 // Fail implements [web.Dialect].
@@ -104,6 +105,7 @@ func (d *Payabli) Fail(c *web.Call, f web.Fault) {
 func (d *Payabli) start(c *web.Call) {
 	if len(d.RequestTokens) > 0 {
 		if !d.isKnown(c.Request().Header) {
+			c.Note("refused", "request_token")
 			d.refuse(c, http.StatusUnauthorized, "Unauthorized")
 			return
 		}
@@ -127,7 +129,7 @@ func (d *Payabli) start(c *web.Call) {
 		d.noEmail(c)
 		return
 	}
-	err = c.Start(web.Start{Login: email})
+	_, err = c.Start(web.Start{Login: email})
 	switch {
 	case err == nil:
 		c.JSON(http.StatusOK, payabliMedia, payabliAnswer{IsSuccess: true, ResponseText: "Success"})
@@ -136,13 +138,14 @@ func (d *Payabli) start(c *web.Call) {
 	default:
 		// The vendor's Go client waits for twice as long, and then for as long
 		// again.
-		c.Header().Set("Retry-After", "1")
+		c.RetryAfter(time.Second)
 		d.refuse(c, http.StatusServiceUnavailable, "Database connection error")
 	}
 }
 
 func (d *Payabli) preflight(c *web.Call) {
-	preflight(c, "POST", "content-type, requesttoken, authorization")
+	c.AllowPages("POST", "content-type, requesttoken, authorization")
+	c.Answer(http.StatusNoContent, "", nil)
 }
 
 // isKnown tells whether a header shows a token that is listed. Newer clients

@@ -236,6 +236,11 @@ func TestPayabliTokens(t *testing.T) {
 	}
 }
 
+func TestPayabliCheck(t *testing.T) {
+	refused(t, "payabli", "request_token", `[""]`)
+	refused(t, "payabli", "request_token", `["Bearer `+hush+`"]`)
+}
+
 func TestPayabliMethods(t *testing.T) {
 	w := speakPayabli(t, nil)
 	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "post"} {

@@ -1,0 +1,4 @@
+package dialect
+
+// NewAcme makes the vendor of the documentation.
+var NewAcme = newAcme
