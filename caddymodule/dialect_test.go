@@ -41,7 +41,9 @@ func (*tongue) Fail(*web.Call, web.Fault) {}
 // everywhere is what all tongues have as Origins, as a careless vendor does it.
 var everywhere = []string{"*", "*"}
 
-func newTongue() *tongue { return &tongue{Path: "/v1", Origins: everywhere, opened: "never by an option"} }
+func newTongue() *tongue {
+	return &tongue{Path: "/v1", Origins: everywhere, opened: "never by an option"}
+}
 
 var ignoreOpened = cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "opened" }, cmp.Ignore())
 

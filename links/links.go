@@ -12,7 +12,6 @@ package links
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -42,50 +41,101 @@ func Visible(s string) string {
 // such as names: any slash, colon or angle bracket counts. "J.R. Tolkien" and
 // "alice.smith" are no links.
 func Like(s string) bool {
-	s = canonical(s)
-	return strings.ContainsAny(s, "@/\\:<>") || hasDomain(s, lastLabel)
+	return strings.ContainsAny(s, `@/\:<>`) || strings.ContainsAny(canonical(s), `@/\:<>`) || isSuspect(s)
 }
 
-// Foreign returns the first word of a text that a mail reader could make a link
-// of and that leads to anywhere else than host, or "" if there is none. It is
+// Foreign reports whether a mail reader could make a link of a part of a text
+// that leads to anywhere else than origin, or could be brought to do so. It is
 // for text that may be long.
 //
-// Host is one as in a URL, with a port if there is one. Only one spelling of a
-// link to it is accepted: host, in any ASCII case, perhaps after https:// or
-// http://, perhaps before a path of plain ASCII without an empty segment; space
-// or punctuation around it. All mail addresses are foreign.
-func Foreign(s, host string) string {
-	own := spellings(host)
-	for word := range strings.FieldsFuncSeq(s, unicode.IsSpace) {
-		if isSuspect(word) && !leadsTo(word, own) {
-			return word
+// Origin is a scheme, two slashes and a host. The one link that is accepted
+// begins with it, has at most a path of letters, digits and -._~ after it, and
+// stands between ASCII space, or before a full stop. Beside such a link there
+// is no bracket, quotation mark or @: some readers join all that stands between
+// two of them (RFC 3986 appendix C), or take what is before an @ for a user.
+func Foreign(text, origin string) bool {
+	var rest strings.Builder
+	own := false
+	for word := range strings.FieldsFuncSeq(text, isASCIISpace) {
+		if isOwn(strings.TrimRight(word, ".,;:!?"), origin) {
+			own, word = true, "x"
+		}
+		rest.WriteString(word)
+		rest.WriteByte('\n')
+	}
+	return own && strings.ContainsAny(rest.String(), `@<>"[]‹›«»“”„`) || isSuspect(rest.String())
+}
+
+// isOwn tells whether word is a link to origin that every reader reads alike.
+func isOwn(word, origin string) bool {
+	if origin == "" || len(word) < len(origin) || lower(word[:len(origin)]) != lower(origin) {
+		return false
+	}
+	path := word[len(origin):]
+	for i, c := range []byte(path) {
+		if !isAlnum(c) && !strings.ContainsRune("-._~/", rune(c)) || c == '/' && i > 0 && path[i-1] == '/' {
+			return false
 		}
 	}
-	return ""
+	return path == "" || path[0] == '/'
 }
 
-// isSuspect tells whether a reader could make a link of a part of word. One
-// drops what is invisible, another takes it for the end of a word, and a third
-// takes emoji for letters, as some registries do.
-func isSuspect(word string) bool {
-	shown := canonical(Visible(word))
-	split := strings.Map(func(r rune) rune {
-		if isHidden(r) {
-			return ' '
+// isSuspect tells whether a reader could make a link of a part of s, in one of
+// the forms in which readers take it: as it stands; without what is invisible,
+// and with that as the end of a word; with full width as half; without accents;
+// and with all that is no letter to one registry and a letter to another, emoji,
+// characters that are newer than our tables and rare spaces, as a letter.
+func isSuspect(s string) bool {
+	shown := canonical(Visible(s))
+	for _, form := range []string{
+		s,
+		shown,
+		mapped(s, isHidden, ' '),
+		strings.Map(func(r rune) rune {
+			if unicode.Is(unicode.M, r) {
+				return -1
+			}
+			return r
+		}, shown),
+		mapped(s, isLettered, 'x'),
+		mapped(shown, isLettered, 'x'),
+	} {
+		if couldLink(form) {
+			return true
 		}
-		return r
-	}, word)
-	lettered := strings.Map(func(r rune) rune {
-		if r == '_' || r > unicode.MaxASCII && unicode.IsSymbol(r) {
-			return 'x'
-		}
-		return r
-	}, shown)
-	return couldLink(shown) || couldLink(split) || hasDomain(lettered, anyLabel)
+	}
+	return false
 }
+
+func mapped(s string, is func(rune) bool, to rune) string {
+	return strings.Map(func(r rune) rune {
+		if is(r) {
+			return to
+		}
+		return r
+	}, s)
+}
+
+func isLettered(r rune) bool {
+	return r == '_' || r > unicode.MaxASCII && !unicode.In(r, unicode.L, unicode.M, unicode.N)
+}
+
+func isASCIISpace(r rune) bool { return r == ' ' || r == '\n' || r == '\t' || r == '\r' }
 
 func couldLink(s string) bool {
-	return hasSlashes(s) || hasAddress(s) || hasScheme(s) || hasIPv6(s) || hasDomain(s, anyLabel)
+	folded := lower(s)
+	return strings.Contains(folded, "www.") || strings.Contains(folded, "ftp.") ||
+		hasSlashes(s) || hasAddress(s) || hasScheme(s) || hasEscape(s) || hasIPv6(s) || hasDomain(s)
+}
+
+// hasEscape finds an escape of a URL: browsers decode it in a host too.
+func hasEscape(s string) bool {
+	for i := 0; i+2 < len(s); i++ {
+		if s[i] == '%' && isHex(s[i+1]) && isHex(s[i+2]) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasSlashes finds what begins a host: "//evil.example", `\\server\share`, and
@@ -108,7 +158,7 @@ func hasSlashes(s string) bool {
 // hasAddress finds an @ between two characters.
 func hasAddress(s string) bool {
 	for i := range len(s) {
-		if s[i] == '@' && i > 0 && s[i-1] != ' ' && i+1 < len(s) && s[i+1] != ' ' {
+		if s[i] == '@' && i > 0 && !isASCIISpace(rune(s[i-1])) && i+1 < len(s) && !isASCIISpace(rune(s[i+1])) {
 			return true
 		}
 	}
@@ -131,9 +181,12 @@ func hasScheme(s string) bool {
 		if scheme == "" {
 			continue
 		}
-		rest, _, _ := strings.Cut(s[i+1:], " ")
+		rest := s[i+1:]
+		if end := strings.IndexFunc(rest, isASCIISpace); end >= 0 {
+			rest = rest[:end]
+		}
 		switch scheme {
-		case "http", "https", "mailto", "tel", "sms":
+		case "http", "https", "ftp", "mailto", "tel", "callto", "sip", "sips", "skype", "facetime", "xmpp", "sms":
 			if rest != "" {
 				return true
 			}
@@ -163,18 +216,15 @@ func hasIPv6(s string) bool {
 
 func isSchemeByte(c byte) bool { return isAlnum(c) || c == '+' || c == '-' || c == '.' }
 
-// hasDomain finds a domain or an IPv4 address. Ends tells whether a name may
-// end with its label i.
-func hasDomain(s string, ends func(labels []string, i int) bool) bool {
+// hasDomain finds a domain or an IPv4 address. A name that goes on behind a top
+// level counts too: a reader that looks for something.com finds it in
+// something.com-x, in something.com.x and before a letter of another script.
+func hasDomain(s string) bool {
 	words := strings.FieldsFuncSeq(s, func(r rune) bool {
 		return r != '.' && r != '-' && !unicode.In(r, unicode.L, unicode.M, unicode.N)
 	})
 	for word := range words {
-		word = strings.Trim(word, ".-")
-		if strings.Contains(lower(word), "www.") {
-			return true
-		}
-		labels := strings.Split(word, ".")
+		labels := strings.Split(strings.Trim(word, ".-"), ".")
 		numbers := 0
 		for i, label := range labels {
 			if !isNumber(label) {
@@ -182,7 +232,8 @@ func hasDomain(s string, ends func(labels []string, i int) bool) bool {
 			} else if numbers++; numbers == 4 {
 				return true
 			}
-			if hasPunycode(label) || i > 0 && ends(labels, i) {
+			// Behind two dots stands what follows an ellipsis.
+			if hasPunycode(label) || i > 0 && labels[i-1] != "" && beginsWithTop(label) {
 				return true
 			}
 		}
@@ -194,19 +245,9 @@ func hasDomain(s string, ends func(labels []string, i int) bool) bool {
 // reader shows as something else.
 func hasPunycode(label string) bool { return strings.HasPrefix(lower(label), "xn--") }
 
-// lastLabel accepts a name that ends with the word.
-func lastLabel(labels []string, i int) bool {
-	return i == len(labels)-1 && isTop(labels[i])
-}
-
-// anyLabel accepts a name that goes on as well: a reader that looks for
-// something.com finds it in something.com-x, in something.com.x and before a
-// letter of another script.
-func anyLabel(labels []string, i int) bool {
-	label := labels[i]
-	if labels[i-1] == "" {
-		return false // what follows an ellipsis
-	}
+// beginsWithTop tells whether a label is a top-level domain, or one and then
+// something that is no letter of it.
+func beginsWithTop(label string) bool {
 	if isTop(label) {
 		return true
 	}
@@ -233,49 +274,6 @@ func isTop(label string) bool {
 	return icann || strings.Contains(suffix, ".")
 }
 
-// spellings returns host as it may be written: as it is, and if a label is not
-// ASCII in both forms.
-func spellings(host string) []string {
-	host = lower(host)
-	all := []string{host}
-	if ascii, err := idna.Lookup.ToASCII(host); err == nil {
-		all = append(all, ascii)
-	}
-	if letters, err := idna.Lookup.ToUnicode(host); err == nil {
-		all = append(all, letters)
-	}
-	return all
-}
-
-// leadsTo tells whether a word is a link to one of the hosts, so plain that
-// every reader agrees on it.
-func leadsTo(word string, hosts []string) bool {
-	const opening, closing = `("'<[{«“‘„‚‹「『（《【`, `)"'>]}»”’“‘›」』）》】.,;:!?、。，；：！？…`
-	word = strings.TrimRight(strings.TrimLeft(word, opening), closing)
-	for _, scheme := range []string{"https://", "http://"} {
-		if len(word) > len(scheme) && lower(word[:len(scheme)]) == scheme {
-			word = word[len(scheme):]
-			break
-		}
-	}
-	authority, path := word, ""
-	if slash := strings.IndexByte(word, '/'); slash >= 0 {
-		authority, path = word[:slash], word[slash:]
-	}
-	return authority != "" && slices.Contains(hosts, lower(authority)) && isPlainPath(path)
-}
-
-// isPlainPath tells whether path, with its query and fragment, holds nothing at
-// which a reader could end one link and begin another.
-func isPlainPath(path string) bool {
-	for i, c := range []byte(path) {
-		if !isAlnum(c) && !strings.ContainsRune("-._~/?#&=+%", rune(c)) || c == '/' && i > 0 && path[i-1] == '/' {
-			return false
-		}
-	}
-	return true
-}
-
 // canonical returns s as a reader takes it that is lenient about dots, slashes
 // and width.
 func canonical(s string) string {
@@ -295,6 +293,8 @@ func isNumber(s string) bool {
 func isAlnum(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
+
+func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F' }
 
 // lower lowers ASCII letters, and only those.
 func lower(s string) string {

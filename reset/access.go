@@ -63,7 +63,7 @@ func (s *Site) view(ctx context.Context, doing string, fn func(kv.Reader) error)
 // It returns [ErrGrant] for whatever does not open anything, a [*LimitError],
 // or [ErrUnavailable].
 func (s *Site) Look(ctx context.Context, tokenText string, client netip.Addr) (Grant, error) {
-	if err := s.limit(limitOpen, client); err != nil {
+	if err := s.limit(limitOpen, client, false); err != nil {
 		return Grant{}, err
 	}
 	t, err := parseToken(tokenText)
@@ -88,7 +88,7 @@ func (s *Site) Look(ctx context.Context, tokenText string, client netip.Addr) (G
 // LookCancel reports whether a token of a "this wasn't me" link still ends
 // anything. It writes nothing and returns what Look returns.
 func (s *Site) LookCancel(ctx context.Context, tokenText string, client netip.Addr) error {
-	if err := s.limit(limitOpen, client); err != nil {
+	if err := s.limit(limitOpen, client, false); err != nil {
 		return err
 	}
 	t, err := parseToken(tokenText)
@@ -110,7 +110,7 @@ func (s *Site) LookCancel(ctx context.Context, tokenText string, client netip.Ad
 //
 // It returns what Look returns.
 func (s *Site) Cancel(ctx context.Context, tokenText string, client netip.Addr) error {
-	if err := s.limit(limitChange, client); err != nil {
+	if err := s.limit(limitChange, client, false); err != nil {
 		return err
 	}
 	t, err := parseToken(tokenText)

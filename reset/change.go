@@ -27,7 +27,7 @@ var errClaimed = errors.New("grant is claimed")
 // grant is as it was, but for ErrUnavailable, after which the change may have
 // been stored: then the same token answers with its outcome.
 func (s *Site) Change(ctx context.Context, n NewPassword) (Result, error) {
-	if err := s.limit(limitChange, n.ClientIP); err != nil {
+	if err := s.limit(limitChange, n.ClientIP, n.Trusted); err != nil {
 		return Result{}, err
 	}
 	t, err := parseToken(n.Token)

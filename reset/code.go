@@ -45,7 +45,7 @@ func (s *Site) Code(ctx context.Context, e CodeEntry) (tokenText string, err err
 	if err != nil {
 		return "", err
 	}
-	if err := s.limit(limitCode, e.ClientIP); err != nil {
+	if err := s.limit(limitCode, e.ClientIP, e.Trusted); err != nil {
 		return "", err
 	}
 	code, ok := parseCode(e.Code)

@@ -28,16 +28,20 @@ const (
 	mailDownFor = time.Minute
 )
 
-// Find looks a login up while somebody waits, and tells whether it has an
+// Find looks the login of a request up while somebody waits, and tells whether it has an
 // account. It is for the one caller who may know: a dialect whose operator
 // wants accounts revealed, for clients that have shown its credential. The
 // answer to everybody else must not depend on it.
 //
-// What it cannot find out in five seconds it takes for Found.
-func (s *Site) Find(ctx context.Context, login string) (Finding, error) {
-	login, err := cleanLogin(login)
+// What it cannot find out in five seconds, and what a client asks beyond its
+// limit, it takes for Found.
+func (s *Site) Find(ctx context.Context, r Request) (Finding, error) {
+	login, err := cleanLogin(r.Login)
 	if err != nil {
 		return Found, err
+	}
+	if s.limit(limitFind, r.ClientIP, r.Trusted) != nil {
+		return Found, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()

@@ -17,7 +17,7 @@ import (
 // find looks a login up and fails the test on an error.
 func (w *world) find(login string) reset.Finding {
 	w.t.Helper()
-	f, err := w.site.Find(context.Background(), login)
+	f, err := w.site.Find(context.Background(), reset.Request{Login: login})
 	if err != nil {
 		w.t.Fatalf("finding %q: %v", login, err)
 	}
@@ -51,7 +51,7 @@ func TestFindings(t *testing.T) {
 			}
 		}
 		for _, login := range []string{"", "a\x00b", "a\xffb", strings.Repeat("x", 255)} {
-			if got, err := w.site.Find(context.Background(), login); got != reset.Found || !errors.Is(err, reset.ErrLogin) {
+			if got, err := w.site.Find(context.Background(), reset.Request{Login: login}); got != reset.Found || !errors.Is(err, reset.ErrLogin) {
 				t.Errorf("%q: %d, %v", login, got, err)
 			}
 		}
@@ -119,7 +119,7 @@ func TestFindingEndsWithItsCaller(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		began := time.Now()
-		if f, err := w.site.Find(ctx, "nobody"); f != reset.Found || err != nil || time.Since(began) != time.Second {
+		if f, err := w.site.Find(ctx, reset.Request{Login: "nobody"}); f != reset.Found || err != nil || time.Since(began) != time.Second {
 			t.Errorf("%d, %v after %s", f, err, time.Since(began))
 		}
 	})
@@ -163,7 +163,7 @@ func TestFindingsHoldUpNoMail(t *testing.T) {
 	inStuckWorld(t, func(t *testing.T, w *world, d *stuck) {
 		d.afterwards = []reset.Account{alice}
 		for range 8 {
-			go w.site.Find(context.Background(), "nobody")
+			go w.site.Find(context.Background(), reset.Request{Login: "nobody"})
 		}
 		w.ask("alice")
 		time.Sleep(4 * time.Second)

@@ -172,3 +172,38 @@ func TestWrongClockIssuesNothing(t *testing.T) {
 		w.letter("alice")
 	})
 }
+
+// A client that has shown a dialect's credential may ask more often, and not
+// without end: such a credential stands in every copy of an app.
+func TestTrustedClientHasALargerLimit(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerIP = reset.Window{N: 2, Per: time.Hour} }, func(t *testing.T, w *world) {
+		client := netip.MustParseAddr("192.0.2.1")
+		asked := func(trusted bool) (n int) {
+			for ; n < 1000; n++ {
+				_, err := w.site.Request(t.Context(), reset.Request{Login: "nobody", ClientIP: client, Trusted: trusted})
+				if _, often := errors.AsType[*reset.LimitError](err); often {
+					break
+				} else if err != nil {
+					t.Fatal(err)
+				}
+			}
+			return n
+		}
+		if strangers, trusted := asked(false), asked(true); strangers != 2 || trusted != 100 {
+			t.Errorf("%d and %d requests are taken, want 2 and 100", strangers, trusted)
+		}
+		told := 0
+		for range 200 {
+			found, err := w.site.Find(t.Context(), reset.Request{Login: "nobody", ClientIP: client, Trusted: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found == reset.Nobody {
+				told++
+			}
+		}
+		if told != 100 {
+			t.Errorf("told %d times, want 100", told)
+		}
+	})
+}

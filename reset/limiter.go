@@ -16,13 +16,20 @@ const (
 	limitOpen
 	limitCode
 	limitChange
+	limitFind
 )
 
 // share is how many of a kind are allowed for each request allowed: a person
 // opens a link several times and mistypes, a guesser needs millions.
-var share = [...]int{limitAsk: 1, limitOpen: maxShare, limitCode: 3, limitChange: 5}
+var share = [...]int{limitAsk: 1, limitOpen: maxShare, limitCode: 3, limitChange: 5, limitFind: 1}
 
 const maxShare = 20
+
+// trustedShare is how many times as often a client may ask that has shown a
+// dialect's credential: behind an app's own server all people have one address.
+// It has a bound all the same, as such a credential stands in every copy of an
+// app: without one, a single client could fill queue and disk.
+const trustedShare = 50
 
 // A clientLimiter counts requests by client address in a table of fixed size.
 // A flood from many addresses overwrites the entries that are closest to
@@ -52,11 +59,14 @@ func newClientLimiter() *clientLimiter {
 
 // take counts one request and returns 0, or how long to wait without counting
 // it.
-func (l *clientLimiter) take(k limitKind, site string, ip netip.Addr, w Window, now time.Time) time.Duration {
+func (l *clientLimiter) take(k limitKind, site string, ip netip.Addr, trusted bool, w Window, now time.Time) time.Duration {
 	n := w.N * share[k]
+	if trusted {
+		n *= trustedShare
+	}
 	step := w.Per.Milliseconds() / int64(n)
 	ms := now.UnixMilli()
-	tag := l.tag(k, site, ip)
+	tag := l.tag(k, site, ip, trusted)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -87,7 +97,7 @@ func (l *clientLimiter) take(k limitKind, site string, ip netip.Addr, w Window, 
 
 // tag names a client: an IPv4 address, or the /64 that one IPv6 customer has
 // at the least.
-func (l *clientLimiter) tag(k limitKind, site string, ip netip.Addr) uint64 {
+func (l *clientLimiter) tag(k limitKind, site string, ip netip.Addr, trusted bool) uint64 {
 	ip = ip.Unmap().WithZone("")
 	if ip.Is6() {
 		p, _ := ip.Prefix(64)
@@ -96,6 +106,9 @@ func (l *clientLimiter) tag(k limitKind, site string, ip netip.Addr) uint64 {
 	var h maphash.Hash
 	h.SetSeed(l.seed)
 	h.WriteByte(byte(k))
+	if trusted {
+		h.WriteByte(1)
+	}
 	b := ip.As16()
 	h.Write(b[:])
 	h.WriteString(site)

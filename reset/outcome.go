@@ -54,6 +54,7 @@ func (e *PasswordError) Error() string { return "password is not acceptable" }
 type Request struct {
 	Login    string
 	ClientIP netip.Addr // zero if unknown: then no limit by address applies
+	Trusted  bool       // the client has shown a dialect's credential: the limit is fifty times as large
 
 	// Dialect names the contract that the request came by; "" is our own. The
 	// mail is worded as it says, and its link leads to its page.
@@ -79,6 +80,7 @@ type CodeEntry struct {
 	Login    string
 	Code     string // as typed: ASCII spaces and hyphens are ignored
 	ClientIP netip.Addr
+	Trusted  bool // as in Request
 }
 
 // A NewPassword is what a person submits with a token.
@@ -86,6 +88,7 @@ type NewPassword struct {
 	Token    string
 	Password string // exactly as typed
 	ClientIP netip.Addr
+	Trusted  bool // as in Request
 }
 
 // A Grant is what the page for the new password may know of one.

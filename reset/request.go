@@ -31,7 +31,7 @@ func (s *Site) Request(ctx context.Context, r Request) (reference string, err er
 	if err != nil {
 		return "", err
 	}
-	if err := s.limit(limitAsk, r.ClientIP); err != nil {
+	if err := s.limit(limitAsk, r.ClientIP, r.Trusted); err != nil {
 		return "", err
 	}
 	now := time.Now()

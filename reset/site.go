@@ -130,14 +130,15 @@ func (s *Site) Key(purpose string) [32]byte {
 	return s.svc.index.Index("key", s.config.ID, purpose)
 }
 
-// limit counts one request of a kind against the client's address.
-func (s *Site) limit(k limitKind, ip netip.Addr) error {
+// limit counts one request of a kind against the client's address. A client that
+// is trusted has a larger budget, and one of its own.
+func (s *Site) limit(k limitKind, ip netip.Addr, trusted bool) error {
 	if s.config.PerIP.N == 0 || !ip.IsValid() {
 		// Behind a unix socket every visitor has an empty address. Counting
 		// them as one would lock everybody out.
 		return nil
 	}
-	if wait := s.svc.shared.clients.take(k, s.config.ID, ip, s.config.PerIP, time.Now()); wait > 0 {
+	if wait := s.svc.shared.clients.take(k, s.config.ID, ip, trusted, s.config.PerIP, time.Now()); wait > 0 {
 		return &LimitError{RetryAfter: wait}
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -61,12 +60,10 @@ func (c *Call) Query(name string) string {
 	return q.Get(name)
 }
 
-// Trust says that the client has shown the dialect's credential. It is exempt
-// from limits by address, as behind an app's own server all people have one.
-func (c *Call) Trust() {
-	c.trusted = true
-	c.x.ip = netip.Addr{}
-}
+// Trust says that the client has shown the dialect's credential. The limits by
+// address are fifty times as large for it, as behind an app's own server all
+// people have one.
+func (c *Call) Trust() { c.trusted = true }
 
 // Note adds to the line about this request in the log. It must not be secret,
 // nor anything that the client chose.
@@ -96,7 +93,10 @@ func (c *Call) Code(login, code string) (token string, err error) {
 	if err := c.open(); err != nil {
 		return "", err
 	}
-	token, err = c.x.code(c.site, login, code)
+	token, err = c.site.Code(c.x.r.Context(), reset.CodeEntry{Login: login, Code: code, ClientIP: c.x.ip, Trusted: c.trusted})
+	if errors.Is(err, reset.ErrLogin) {
+		err = reset.ErrCode
+	}
 	return token, c.known(err)
 }
 
@@ -106,7 +106,7 @@ func (c *Call) Change(token, password string) (reset.Result, error) {
 	if err := c.open(); err != nil {
 		return reset.Result{}, err
 	}
-	result, err := c.site.Change(c.x.r.Context(), reset.NewPassword{Token: token, Password: password, ClientIP: c.x.ip})
+	result, err := c.site.Change(c.x.r.Context(), reset.NewPassword{Token: token, Password: password, ClientIP: c.x.ip, Trusted: c.trusted})
 	return result, c.known(err)
 }
 

@@ -90,7 +90,7 @@ type Site interface {
 
 	// Find tells what Request would lead to. Only a [Call] that is trusted
 	// asks.
-	Find(ctx context.Context, login string) (reset.Finding, error)
+	Find(ctx context.Context, r reset.Request) (reset.Finding, error)
 
 	// Look tells what a token opens. It writes nothing.
 	Look(ctx context.Context, token string, ip netip.Addr) (reset.Grant, error)

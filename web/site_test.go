@@ -35,7 +35,14 @@ type fakeSite struct {
 	result   reset.Result // of Change
 	resultOf map[string]error
 	finding  reset.Finding
+	trusted  []bool // of the calls that say so
 	panics   bool
+}
+
+func (s *fakeSite) note(trusted bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trusted = append(s.trusted, trusted)
 }
 
 func (s *fakeSite) called(name string, ip netip.Addr) error {
@@ -53,6 +60,7 @@ func (s *fakeSite) called(name string, ip netip.Addr) error {
 }
 
 func (s *fakeSite) Request(_ context.Context, r reset.Request) (string, error) {
+	s.note(r.Trusted)
 	if err := s.called("Request", r.ClientIP); err != nil {
 		return "", err
 	}
@@ -63,8 +71,9 @@ func (s *fakeSite) Request(_ context.Context, r reset.Request) (string, error) {
 	return "R-2345-6789", nil
 }
 
-func (s *fakeSite) Find(context.Context, string) (reset.Finding, error) {
-	return s.finding, s.called("Find", netip.Addr{})
+func (s *fakeSite) Find(_ context.Context, r reset.Request) (reset.Finding, error) {
+	s.note(r.Trusted)
+	return s.finding, s.called("Find", r.ClientIP)
 }
 
 func (s *fakeSite) Look(_ context.Context, token string, ip netip.Addr) (reset.Grant, error) {
@@ -81,6 +90,7 @@ func (s *fakeSite) Look(_ context.Context, token string, ip netip.Addr) (reset.G
 }
 
 func (s *fakeSite) Code(_ context.Context, c reset.CodeEntry) (string, error) {
+	s.note(c.Trusted)
 	if err := s.called("Code", c.ClientIP); err != nil {
 		return "", err
 	}
@@ -95,6 +105,7 @@ func (s *fakeSite) Code(_ context.Context, c reset.CodeEntry) (string, error) {
 }
 
 func (s *fakeSite) Change(_ context.Context, n reset.NewPassword) (reset.Result, error) {
+	s.note(n.Trusted)
 	if err := s.called("Change", n.ClientIP); err != nil {
 		return reset.Result{}, err
 	}

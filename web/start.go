@@ -12,10 +12,11 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
-// Bounds of a client's words, in characters.
+// Bounds of a client's words.
 const (
-	maxSubject = 200
-	maxText    = 10_000
+	maxSubject = 200    // characters
+	maxText    = 10_000 // characters
+	maxLines   = 100
 )
 
 // A Start is a wish for a reset in a dialect.
@@ -73,14 +74,15 @@ func (c *Call) Start(s Start) (reset.Finding, error) {
 	if err := c.open(); err != nil {
 		return reset.Found, err
 	}
+	r := reset.Request{
+		Login: s.Login, ClientIP: c.x.ip, Trusted: c.trusted, Dialect: c.heard.name, Words: words, LinkTTL: s.LinkTTL,
+	}
 	if s.Reveal && c.trusted {
-		if found, err := c.site.Find(c.x.r.Context(), s.Login); err != nil || found != reset.Found {
+		if found, err := c.site.Find(c.x.r.Context(), r); err != nil || found != reset.Found {
 			return found, c.known(err)
 		}
 	}
-	reference, err := c.site.Request(c.x.r.Context(), reset.Request{
-		Login: s.Login, ClientIP: c.x.ip, Dialect: c.heard.name, Words: words, LinkTTL: s.LinkTTL,
-	})
+	reference, err := c.site.Request(c.x.r.Context(), r)
 	if _, often := errors.AsType[*reset.LimitError](err); often {
 		c.Note("no_mail", "this address has asked too often")
 		return reset.Found, nil
@@ -114,6 +116,9 @@ func (c *Call) words(w *reset.Words) (*reset.Words, error) {
 		return nil, &WordsError{"subject", "has a line end or another control character."}
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !isLine(r) && isNoText(r) }):
 		return nil, &WordsError{"body", "has a control character."}
+	case strings.Count(text, "\n") > maxLines:
+		// Our own part stands below, with the link that says "this wasn't me".
+		return nil, &WordsError{"body", "has more than 100 lines."}
 	case !strings.Contains(text, code):
 		return nil, &WordsError{"body", "does not have " + code + ", which stands for the code."}
 	}
@@ -121,13 +126,33 @@ func (c *Call) words(w *reset.Words) (*reset.Words, error) {
 	if code != "" {
 		read = strings.ReplaceAll(text, code, "00000000") // it may be what completes a link
 	}
-	if links.Foreign(w.Subject, c.x.host) != "" || links.Foreign(read, c.x.host) != "" {
+	if isDoubtful(w.Subject) || links.Foreign(w.Subject, c.x.origin) || links.Foreign(read, c.x.origin) || hasCodeInLink(text, code) {
 		// The person must have a mail all the same, from clients that nobody
 		// can change any more.
 		c.Note("words", "ignored: they hold a link or an address that is not of this site")
 		return nil, nil
 	}
 	return &reset.Words{Subject: w.Subject, Text: text}, nil
+}
+
+// isDoubtful tells a subject that a reader might show as another one: with an
+// encoded word in it (RFC 2047), or with something that nobody sees.
+func isDoubtful(subject string) bool {
+	return strings.Contains(subject, "=?") || links.Visible(subject) != subject
+}
+
+// hasCodeInLink finds a code within what may be a link, which would carry it to
+// the log of a server, or on from there.
+func hasCodeInLink(text, code string) bool {
+	if code == "" {
+		return false
+	}
+	for word := range strings.FieldsSeq(text) {
+		if strings.Contains(word, code) && strings.ContainsAny(word, "/\\") {
+			return true
+		}
+	}
+	return false
 }
 
 // isNoText tells controls, line and paragraph separators, marks that turn the

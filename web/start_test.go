@@ -23,7 +23,7 @@ func TestStart(t *testing.T) {
 		}
 		done(c)
 	})
-	want := reset.Request{Login: "alice", Dialect: "theirs", Words: words, LinkTTL: time.Hour}
+	want := reset.Request{Login: "alice", ClientIP: visitorIP, Trusted: true, Dialect: "theirs", Words: words, LinkTTL: time.Hour}
 	if diff := cmp.Diff(want, site.request, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -74,8 +74,8 @@ func TestStartOfNobody(t *testing.T) {
 	}
 }
 
-// Whom a dialect trusts has no address for the limits, and nobody else is told
-// who has an account.
+// Whom a dialect trusts has another limit, and nobody else is told who has an
+// account.
 func TestTrust(t *testing.T) {
 	for _, trusted := range []bool{false, true} {
 		site := &fakeSite{finding: reset.Nobody}
@@ -106,8 +106,14 @@ func TestTrust(t *testing.T) {
 			t.Errorf("trusted %v: (-want +got)\n%s", trusted, diff)
 		}
 		for i, ip := range site.ips {
-			if (ip == visitorIP) == trusted && site.calls[i] != "Find" {
+			if ip != visitorIP {
 				t.Errorf("trusted %v: %s from %v", trusted, site.calls[i], ip)
+			}
+		}
+		// Our own page, which is the last, has the limit of everybody.
+		for i, got := range site.trusted[:len(site.trusted)-1] {
+			if got != trusted {
+				t.Errorf("trusted %v: call %d of those that say so: %v", trusted, i, got)
 			}
 		}
 	}

@@ -44,9 +44,9 @@ type BaasBox struct {
 	// Default: the root.
 	Path string `json:"path,omitempty" usage:"path /baasbox"`
 
-	// AppCode is the app code that clients have to send. One that shows it is
-	// exempt from limits by address, unless it is 1234567890, which anybody
-	// knows. Default: 1234567890.
+	// AppCode is the app code that clients have to send. The limits by
+	// address are fifty times as large for one that shows it, unless it is
+	// 1234567890, which anybody knows, and nobody is told of accounts. Default: 1234567890.
 	AppCode string `json:"app_code,omitempty" usage:"app_code 1234567890"`
 
 	// ApplicationName is told on pages and in JSON. Default: application.name

@@ -32,20 +32,22 @@ var baasboxForeign = []string{"user_name", "error", "message"}
 // other could become an address, a style or a script.
 var baasboxAttributes = []string{"alt", "aria-label", "label", "placeholder", "title", "value"}
 
-// A baasboxMarkup is what a browser makes of a page with placeholders in the
-// place of values. Each stands where escaping a value is enough to keep it
-// text.
+// A baasboxMarkup is what a browser makes of a page, or a mail reader of a
+// mail, with placeholders in the place of values. Each stands where escaping a
+// value is enough to keep it text.
 type baasboxMarkup struct {
+	mail  bool     // has neither a policy nor our form
 	shown []string // variables that a person sees
 	form  bool     // a form sends the two fields to us
 	inert bool     // some of it is not loaded or run
 
 	styles, scripts []string // hashes of what stands in the page itself
 
-	asked []stringtemplate.Variable // by the number in the placeholder
-	kept  int                       // of the placeholders
-	raw   string                    // the element whose text is no markup
-	open  *baasboxFields            // the form that we are in
+	asked   []stringtemplate.Variable // by the number in the placeholder
+	kept    int                       // of the placeholders
+	raw     string                    // the element whose text is no markup
+	context baasboxContext
+	open    *baasboxFields // the form that we are in
 }
 
 // baasboxFields is a form on the page.
@@ -54,34 +56,25 @@ type baasboxFields struct {
 	names []string
 }
 
-// readBaasboxMarkup renders a template with the variables that are set, and
-// reads what comes out. Its errors begin with the line where they can.
+// readBaasboxMarkup renders the template of a page with the variables that are
+// set, and reads what comes out. Its errors begin with the line where they can.
 func readBaasboxMarkup(t *stringtemplate.Template, set []string) (*baasboxMarkup, error) {
 	m := new(baasboxMarkup)
-	tokens := html.NewTokenizer(strings.NewReader(t.Render(func(v stringtemplate.Variable) (string, bool) {
-		if !slices.Contains(set, v.Name) || v.Line == 0 {
-			return "", slices.Contains(set, v.Name)
-		}
-		return m.placeholder(v), true
-	})))
-	for tokens.Next() != html.ErrorToken {
-		source := string(tokens.Raw()) // Token changes it
-		before := m.kept
-		if err := m.read(tokens.Token()); err != nil {
-			return nil, err
-		}
-		if strings.Count(source, baasboxMark) != 2*(m.kept-before) {
-			return nil, m.misplaced(source)
-		}
-	}
-	if m.kept != len(m.asked) {
-		return nil, errors.New("the page breaks off in the middle of a tag")
+	if err := m.readAll(t, set); err != nil {
+		return nil, err
 	}
 	m.endForm()
 	if len(m.styles)+len(m.scripts) > maxHashes {
 		return nil, fmt.Errorf("it has more than %d <style> and <script> elements and style attributes; put them into one", maxHashes)
 	}
 	return m, nil
+}
+
+// checkBaasboxMarkup reads the template of a mail in the same way: a mail
+// reader may be a browser, and whoever made an account chose its name.
+func checkBaasboxMarkup(t *stringtemplate.Template, set []string) error {
+	m := baasboxMarkup{mail: true}
+	return m.readAll(t, set)
 }
 
 // policy returns the Content-Security-Policy of the page (CSP level 3).
@@ -95,6 +88,34 @@ func (m *baasboxMarkup) policy() string {
 		policy += "; script-src " + strings.Join(m.scripts, " ")
 	}
 	return policy + "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}
+
+func (m *baasboxMarkup) readAll(t *stringtemplate.Template, set []string) error {
+	tokens := html.NewTokenizer(strings.NewReader(t.Render(func(v stringtemplate.Variable) (string, bool) {
+		if !slices.Contains(set, v.Name) || v.Line == 0 {
+			return "", slices.Contains(set, v.Name)
+		}
+		return m.placeholder(v), true
+	})))
+	for tokens.Next() != html.ErrorToken {
+		source := string(tokens.Raw()) // Token changes it
+		token := tokens.Token()
+		if err := m.context.enter(token, source); err != nil {
+			return err
+		}
+		before := m.kept
+		if err := m.read(token); err != nil {
+			return err
+		}
+		if n := strings.Count(source, baasboxMark); n != 2*(m.kept-before) || n > 0 && m.context.foreign() != "" {
+			return m.misplaced(source)
+		}
+		m.context.leave(token)
+	}
+	if m.kept != len(m.asked) {
+		return errors.New("it breaks off in the middle of a tag")
+	}
+	return nil
 }
 
 // placeholder stands for the value of a variable and is as bad as one may be: a
@@ -113,7 +134,7 @@ func (m *baasboxMarkup) placeholder(v stringtemplate.Variable) string {
 
 func (m *baasboxMarkup) mark(n int) string {
 	blank := " "
-	if name := m.asked[n].Name; name == "link" || name == "token" {
+	if name := m.asked[n].Name; !m.mail && (name == "link" || name == "token") {
 		blank = ""
 	}
 	return "x" + baasboxMark + blank + strconv.Itoa(n) + blank + baasboxMark
@@ -133,12 +154,21 @@ func (m *baasboxMarkup) variables(text string) []stringtemplate.Variable {
 }
 
 // misplaced is the error about what cannot hold a value, escaped or not: a
-// script, a style, the inside of a tag. In a comment a value could end it.
+// script, a style, the inside of a tag. In a comment a value could end it, and
+// in SVG and MathML browsers do not read as we do.
 func (m *baasboxMarkup) misplaced(source string) error {
 	for n, v := range m.asked {
-		if strings.Contains(source, m.mark(n)) {
-			return fmt.Errorf("line %d: $%s$ stands where its value could become code; put it into the text, or into quotes as in value=\"$%s$\"", v.Line, v.Name, v.Name)
+		if !strings.Contains(source, m.mark(n)) {
+			continue
 		}
+		if outer := m.context.foreign(); outer != "" {
+			return fmt.Errorf("line %d: $%s$ stands within <%s>, where its value could become code; put it outside, and close <%s> before it", v.Line, v.Name, outer, outer)
+		}
+		attribute := "value"
+		if v.Name == "link" {
+			attribute = "href"
+		}
+		return fmt.Errorf("line %d: $%s$ stands where its value could become code; put it into the text, or into quotes as in %s=\"$%s$\"", v.Line, v.Name, attribute, v.Name)
 	}
 	return errors.New("it has a character for private use, U+F8FF")
 }
@@ -167,6 +197,13 @@ func (m *baasboxMarkup) readText(text string) error {
 	case "script":
 		m.scripts = withHash(m.scripts, text)
 		return nil
+	case "noscript":
+		// Text where scripts run, markup where they do not: in a quoted value
+		// there, </noscript> ends nothing.
+		if strings.Contains(text, "<") {
+			return errors.New("<noscript> cannot have elements or comments in it: browsers without scripts would read what follows in another way; write plain text")
+		}
+		return nil
 	default:
 		return nil
 	}
@@ -185,14 +222,11 @@ func (m *baasboxMarkup) readText(text string) error {
 }
 
 func (m *baasboxMarkup) readTag(t html.Token) error {
-	m.raw = ""
-	switch t.Data {
-	case "title", "textarea", "style", "script", "iframe", "noembed", "noframes", "noscript", "plaintext", "xmp":
+	if m.raw = ""; slices.Contains(baasboxRaw, t.Data) {
 		m.raw = t.Data
-	case "form":
-		if m.open == nil { // browsers do not nest them
-			m.open = &baasboxFields{ours: m.isOurs(t)}
-		}
+	}
+	if t.Data == "form" && m.open == nil { // browsers do not nest them
+		m.open = &baasboxFields{ours: m.isOurs(t)}
 	}
 	for _, a := range t.Attr {
 		for _, v := range m.variables(a.Val) {
@@ -213,6 +247,9 @@ func (m *baasboxMarkup) readTag(t html.Token) error {
 			a.Key == "href" && t.Data == "link":
 			m.inert = true
 		}
+	}
+	if unsafe := disclosing(t); unsafe != "" && !m.mail {
+		return fmt.Errorf("%s is not possible: the token stands in the page's address, and another site could learn it; take it out", unsafe)
 	}
 	return nil
 }
@@ -243,6 +280,28 @@ func (m *baasboxMarkup) endForm() {
 		m.form = true
 	}
 	m.open = nil
+}
+
+// disclosing returns what of a tag could tell another site the address of the
+// page, or "": it overrides our Referrer-Policy (HTML, sections 4.2.5.1 and
+// 2.4.2), makes a page inside whose referrer is the page around it, or leads
+// away with nobody's doing.
+func disclosing(t html.Token) string {
+	if t.Data == "base" {
+		return "<base>"
+	}
+	for _, a := range t.Attr {
+		value := reset.Fold(strings.TrimSpace(a.Val))
+		switch {
+		case a.Key == "referrerpolicy", a.Key == "srcdoc":
+			return "the attribute " + a.Key
+		case t.Data == "meta" && a.Key == "name" && value == "referrer":
+			return `<meta name="referrer">`
+		case t.Data == "meta" && a.Key == "http-equiv" && value == "refresh":
+			return `<meta http-equiv="refresh">`
+		}
+	}
+	return ""
 }
 
 // mayHold tells whether a variable may stand in a quoted attribute.

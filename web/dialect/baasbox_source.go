@@ -138,13 +138,13 @@ func (b *BaasBox) loadWording(subject, text, html baasboxSource) error {
 	}
 	b.wording.Link, b.wording.Token, b.wording.Login = "$link$", "$token$", "$user_name$"
 	var err error
-	if b.wording.Text, err = parseBaasboxMail(text.text); err != nil {
+	if b.wording.Text, err = parseBaasboxMail(text.text, false); err != nil {
 		return text.fault(err)
 	}
 	if html.text == "" {
 		return nil
 	}
-	if b.wording.HTML, err = parseBaasboxMail(html.text); err != nil {
+	if b.wording.HTML, err = parseBaasboxMail(html.text, true); err != nil {
 		return html.fault(err)
 	}
 	return nil
@@ -185,13 +185,19 @@ func (b *BaasBox) loadPages(form, feedback baasboxSource) error {
 
 // parseBaasboxMail reads the template of a mail and returns it with the
 // placeholders of [reset.Wording].
-func parseBaasboxMail(text string) (string, error) {
-	t, err := stringtemplate.Parse(text, "link", "token", "user_name")
+func parseBaasboxMail(text string, isHTML bool) (string, error) {
+	variables := []string{"link", "token", "user_name"}
+	t, err := stringtemplate.Parse(text, variables...)
 	if err != nil {
 		return "", err
 	}
 	if line := t.Condition(); line > 0 {
 		return "", fmt.Errorf("line %d: $if(…)$ is possible on pages only; a mail always has all variables", line)
+	}
+	if isHTML {
+		if err := checkBaasboxMarkup(t, variables); err != nil {
+			return "", err
+		}
 	}
 	want := make(map[string]int)
 	mail := t.Render(func(v stringtemplate.Variable) (string, bool) {

@@ -364,6 +364,9 @@ func TestBaasBoxOpenRefuses(t *testing.T) {
 		{"variable of pages", func(b *dialect.BaasBox) { b.EmailTemplateText = file(t, "x", `$link$ $application_name$`) }, `email_template_text: FILE: line 1: $application_name$ has no value here; there are $link$, $token$, $user_name$`},
 		{"HTML alone", func(b *dialect.BaasBox) { b.EmailTemplateHTML = text }, "email_template_html: FILE: a mail in HTML needs a text"},
 		{"HTML without link", func(b *dialect.BaasBox) { b.EmailTemplateText, b.EmailTemplateHTML = text, page }, "email_template_html: FILE: line 1: $application_name$ has no value"},
+		{"name as attributes in HTML", func(b *dialect.BaasBox) {
+			b.EmailTemplateText, b.EmailTemplateHTML = file(t, "t", "$link$"), file(t, "x", "$link$<p title=$user_name$>")
+		}, "email_template_html: FILE: line 1: $user_name$ stands where its value could become code"},
 		{"form alone", func(b *dialect.BaasBox) { b.PageHTMLTemplate = page }, "page_html_template: FILE: it needs the page that says"},
 		{"feedback alone", func(b *dialect.BaasBox) { b.PageHTMLFeedbackTemplate = feedback }, "page_html_feedback_template: FILE: it needs the page with the form"},
 		{"form that is none", func(b *dialect.BaasBox) {

@@ -214,7 +214,7 @@ func TestBaasBoxTrust(t *testing.T) {
 	for _, tt := range []struct {
 		name, code string
 		reveal     bool
-		exempt     bool
+		trusted    bool
 	}{
 		{"none configured", "", false, false},
 		{"the default configured", "1234567890", false, false},
@@ -229,8 +229,9 @@ func TestBaasBoxTrust(t *testing.T) {
 			}
 			compare(t, w.do("GET", baasboxPath, []string{"X-BAASBOX-APPCODE: " + code}, ""), baasboxAnswer(200, baasboxOK))
 			want := reset.Request{Login: "cesare", Dialect: "baasbox"}
-			if !tt.exempt {
-				want.ClientIP = netip.MustParseAddr(clientIP)
+			want.ClientIP = netip.MustParseAddr(clientIP)
+			if tt.trusted {
+				want.Trusted = true
 			}
 			if diff := cmp.Diff([]reset.Request{want}, w.requests, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)

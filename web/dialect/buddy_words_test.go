@@ -35,7 +35,7 @@ func TestBuddyWords(t *testing.T) {
 		{"no subject", "", "@ResetCode", ""},
 		{"code in the subject", "@ResetCode", "@ResetCode", ""},
 		{"languages", "パスワードの再設定 🎉", "您的验证码：@ResetCode。رمزك @ResetCode", ""},
-		{"own links", "app.example.com", "Open https://app.example.com/reset?code=@ResetCode or app.example.com/x.", ""},
+		{"own links", "s", "Open https://app.example.com/reset, or\nhttps://app.example.com\nand enter @ResetCode.", ""},
 		{"own link in capitals", "s", "HTTPS://APP.EXAMPLE.COM/X @ResetCode", ""},
 		{"subject of 200", strings.Repeat("é", 200), "@ResetCode", ""},
 		{"body of 10000", "s", long, ""},
@@ -47,7 +47,7 @@ func TestBuddyWords(t *testing.T) {
 			if tt.text == "" {
 				tt.text = tt.body
 			}
-			want := []reset.Request{{Login: "cesare", Dialect: "buddy", Words: &reset.Words{Subject: tt.subject, Text: tt.text}}}
+			want := []reset.Request{{Login: "cesare", ClientIP: ipOf(clientIP), Trusted: true, Dialect: "buddy", Words: &reset.Words{Subject: tt.subject, Text: tt.text}}}
 			if diff := cmp.Diff(want, w.requests, cmp.Comparer(sameIP)); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}
@@ -90,10 +90,17 @@ func TestBuddyHostileWords(t *testing.T) {
 		{"override", "s", "@ResetCode \u202emoc.live", bodyControl},
 		{"isolate", "s", "\u2066@ResetCode\u2069", bodyControl},
 		{"damage", "s", "evil.c\ufffdom @ResetCode", bodyControl},
+		{"101 line ends", "s", "@ResetCode" + strings.Repeat("\n", 101), "body has more than 100 lines."},
 		{"subject of 201", strings.Repeat("é", 201), "@ResetCode", "subject has more than 200 characters."},
 		{"body of 10001", "s", strings.Repeat("x", 10_000-len("@ResetCode")+1) + "@ResetCode", "body has more than 10000 characters."},
 		{"24 KiB and one", strings.Repeat("x", 200), strings.Repeat("密", 8112) + strings.Repeat("x", 30) + " @ResetCode", tooLarge},
 		{"link", "s", "@ResetCode https://evil.example/x", ""},
+		{"code in an own link", "s", "https://app.example.com/out/@ResetCode", ""},
+		{"code in the query of one", "s", "https://app.example.com/out?to=@ResetCode", ""},
+		{"own host as a user", "s", "<https://app.example.com @1572395042/login> @ResetCode", ""},
+		{"own link that brackets continue", "s", "<https://app.example.com .evil .com/login> @ResetCode", ""},
+		{"encoded word in the subject", "=?utf-8?q?evil=2Ecom?=", "@ResetCode", ""},
+		{"unseen in the subject", "evil.c\u200bom", "@ResetCode", ""},
 		{"domain", "s", "@ResetCode evil.com", ""},
 		{"domain in the subject", "evil.com", "@ResetCode", ""},
 		{"link in the subject", "https://app.example.com.evil.com", "@ResetCode", ""},

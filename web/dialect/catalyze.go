@@ -31,9 +31,8 @@ type Catalyze struct {
 
 	// APIKeys are the keys that clients may show, each the third part of
 	// X-Api-Key: "browser <identifier> <key>". One that shows none is answered
-	// 401, whatever the user name. One that does is exempt from limits by
-	// address, so that a key of an app's own server is the one to list: anybody
-	// can read what stands in a page or an app. Default: none, and the header
+	// 401, whatever the user name. The limits by address are fifty times
+	// as large for one that does. Default: none, and the header
 	// is not looked at.
 	APIKeys []string `json:"api_key,omitempty" usage:"api_key {env.CATALYZE_API_KEY}" secret:"true"`
 

@@ -38,8 +38,8 @@ type Payabli struct {
 
 	// RequestTokens are the API tokens that clients may show, in requestToken
 	// or as a Bearer token in Authorization. One that shows none is answered
-	// 401, whatever the address. One that does is exempt from limits by
-	// address. Default: none, and neither header is looked at.
+	// 401, whatever the address. The limits by address are
+	// fifty times as large for one that does. Default: none, and neither header is looked at.
 	RequestTokens []string `json:"request_token,omitempty" usage:"request_token {env.PAYABLI_TOKEN}" secret:"true"`
 
 	// Origins are the origins whose pages may call, "*" for all. Default: none

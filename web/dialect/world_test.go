@@ -80,7 +80,8 @@ func (s *fakeSite) Request(_ context.Context, r reset.Request) (string, error) {
 	return "R-2345-6789", nil
 }
 
-func (s *fakeSite) Find(_ context.Context, login string) (reset.Finding, error) {
+func (s *fakeSite) Find(_ context.Context, r reset.Request) (reset.Finding, error) {
+	login := r.Login
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.finds = append(s.finds, login)
