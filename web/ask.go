@@ -51,7 +51,7 @@ func (x *exchange) enterCode(site Site, f fields) {
 		x.fail(FaultRequest)
 		return
 	}
-	token, err := x.code(site, in[0], in[1])
+	token, err := x.code(site, reset.CodeEntry{Login: in[0], Code: in[1], ClientIP: x.ip})
 	switch {
 	case errors.Is(err, reset.ErrCode) && !x.json:
 		n := x.cookie.get(x.r, site.Key(cookiePurpose))
@@ -68,8 +68,8 @@ func (x *exchange) enterCode(site Site, f fields) {
 }
 
 // code asks the domain about a code. What cannot be a login has no code either.
-func (x *exchange) code(site Site, login, code string) (token string, err error) {
-	token, err = site.Code(x.r.Context(), reset.CodeEntry{Login: login, Code: code, ClientIP: x.ip})
+func (x *exchange) code(site Site, e reset.CodeEntry) (token string, err error) {
+	token, err = site.Code(x.r.Context(), e)
 	if errors.Is(err, reset.ErrLogin) {
 		err = reset.ErrCode
 	}

@@ -93,10 +93,7 @@ func (c *Call) Code(login, code string) (token string, err error) {
 	if err := c.open(); err != nil {
 		return "", err
 	}
-	token, err = c.site.Code(c.x.r.Context(), reset.CodeEntry{Login: login, Code: code, ClientIP: c.x.ip, Trusted: c.trusted})
-	if errors.Is(err, reset.ErrLogin) {
-		err = reset.ErrCode
-	}
+	token, err = c.x.code(c.site, reset.CodeEntry{Login: login, Code: code, ClientIP: c.x.ip, Trusted: c.trusted})
 	return token, c.known(err)
 }
 

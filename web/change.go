@@ -103,7 +103,7 @@ func (x *exchange) newPassword(site Site, f fields) (token, password string, ok 
 		x.fail(FaultRequest)
 		return "", "", false
 	}
-	token, err := x.code(site, in[0], in[1])
+	token, err := x.code(site, reset.CodeEntry{Login: in[0], Code: in[1], ClientIP: x.ip})
 	if err != nil {
 		x.failWith(err)
 		return "", "", false

@@ -145,7 +145,7 @@ func (b *BaasBox) Open() (web.Contract, error) {
 	if err := b.load(); err != nil {
 		return web.Contract{}, err
 	}
-	start, link := mount(b.Path)+"/user/{username}/password/reset", mount(b.Path)+"/user/password/reset"
+	start := mount(b.Path) + "/user/{username}/password/reset"
 	only := map[string]func(*web.Call){http.MethodOptions: b.options}
 	endpoints := []web.Endpoint{
 		{
@@ -155,7 +155,7 @@ func (b *BaasBox) Open() (web.Contract, error) {
 		},
 		// No page of another site may send a new password.
 		{
-			Path: link + "/{token}",
+			Path: b.linkPath("{token}"),
 			Methods: map[string]func(*web.Call){
 				http.MethodGet: b.openLink, http.MethodHead: b.openLink, http.MethodPost: b.submit, http.MethodOptions: b.options,
 			},
@@ -163,7 +163,7 @@ func (b *BaasBox) Open() (web.Contract, error) {
 		// What an app behind might take for one of these, a slash at the end
 		// for one.
 		{Path: start + "/{rest...}", Methods: only},
-		{Path: link + "/{rest...}", Methods: only},
+		{Path: b.linkPath("{rest...}"), Methods: only},
 	}
 	return web.Contract{Endpoints: endpoints, LinkPath: b.linkPath, Wording: b.wording, Notes: b.notes}, nil
 }
