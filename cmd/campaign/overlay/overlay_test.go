@@ -1,0 +1,53 @@
+package overlay_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
+)
+
+// What is built is what the overlay says, and the tree is as it was.
+func TestOverlay(t *testing.T) {
+	o, err := overlay.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const file = "cmd/campaign/overlay/testdata/hello/main.go"
+	if err := o.Replace(file, `"as it is"`, `changed()`); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Set("cmd/campaign/overlay/testdata/hello/added.go", []byte("package main\n\nfunc changed() string { return \"planted\" }\n")); err != nil {
+		t.Fatal(err)
+	}
+	flag, err := o.Flag()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		"planted":  {"run", flag, "./testdata/hello"},
+		"as it is": {"run", "./testdata/hello"},
+	} {
+		out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput()
+		if err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("go %v: %v, %s; want %s", args, err, out, want)
+		}
+	}
+}
+
+// A change that does not fit is refused, or a campaign would prove nothing.
+func TestReplaceRefuses(t *testing.T) {
+	o, err := overlay.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, old := range []string{"not in there", "main"} {
+		if err := o.Replace("cmd/campaign/overlay/testdata/hello/main.go", old, ""); err == nil {
+			t.Errorf("%q was replaced", old)
+		}
+	}
+	if err := o.Replace("nowhere.go", "x", "y"); err == nil {
+		t.Error("a file that is not there was changed")
+	}
+}
