@@ -215,10 +215,17 @@ func (c *canaries) add(what, s string) {
 // search reports what is in text and must not be.
 func (c *canaries) search(where string, text []byte) {
 	c.t.Helper()
+	for _, leak := range c.leaks(text) {
+		c.t.Errorf("%s: %s", where, leak)
+	}
+}
+
+// leaks returns what is in text and must not be.
+func (c *canaries) leaks(text []byte) (leaks []string) {
 	for what, forms := range c.forms {
 		for _, form := range forms {
 			if i := bytes.Index(text, []byte(form)); i >= 0 {
-				c.t.Errorf("%s: holds a %s: %q", where, what, text[max(0, i-150):min(len(text), i+150)])
+				leaks = append(leaks, fmt.Sprintf("holds a %s: %q", what, text[max(0, i-150):min(len(text), i+150)]))
 				break
 			}
 		}
@@ -233,12 +240,13 @@ func (c *canaries) search(where string, text []byte) {
 				// Digits of a time or a number are none.
 				end := rest[i+len(form):]
 				if (i == 0 || !isNumber(rest[i-1])) && (len(end) == 0 || !isNumber(end[0])) {
-					c.t.Errorf("%s: holds a code: %q", where, rest[max(0, i-150):i+len(form)])
+					leaks = append(leaks, fmt.Sprintf("holds a code: %q", rest[max(0, i-150):i+len(form)]))
 				}
 				rest = end
 			}
 		}
 	}
+	return leaks
 }
 
 func isNumber(b byte) bool { return '0' <= b && b <= '9' || b == '.' }

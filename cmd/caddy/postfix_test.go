@@ -154,7 +154,7 @@ func TestPostfixRefusesTheLogin(t *testing.T) {
 // A postfix is an own instance of Debian's, and a wire to it on which all that
 // the program says can be looked at.
 type postfix struct {
-	t    *testing.T
+	t    testing.TB
 	dir  string // with its settings, queue and accounts
 	log  *logBuffer
 	wire net.Listener

@@ -63,7 +63,7 @@ func TestMain(m *testing.M) {
 }
 
 // binary returns the path of the built program.
-func binary(t *testing.T) string {
+func binary(t testing.TB) string {
 	t.Helper()
 	path, err := buildOnce()
 	if err != nil {
@@ -74,7 +74,7 @@ func binary(t *testing.T) string {
 
 // need returns the path of a program that a test needs. Without it the test is
 // skipped, naming the Debian package; with REQUIRE_ALL=1 it fails.
-func need(t *testing.T, program, debianPackage string) string {
+func need(t testing.TB, program, debianPackage string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err == nil {
@@ -90,7 +90,7 @@ func need(t *testing.T, program, debianPackage string) string {
 }
 
 // lacks skips a test for a reason; with REQUIRE_ALL=1 the test fails.
-func lacks(t *testing.T, reason string) {
+func lacks(t testing.TB, reason string) {
 	t.Helper()
 	if os.Getenv("REQUIRE_ALL") == "1" {
 		t.Fatal(reason)
@@ -100,7 +100,7 @@ func lacks(t *testing.T, reason string) {
 
 // A world is the demo app, its inbox and the running program.
 type world struct {
-	t     *testing.T
+	t     testing.TB
 	App   *demo.App
 	Inbox *demo.Inbox
 	Home  string // everything that the program writes is below it
@@ -120,7 +120,7 @@ type world struct {
 }
 
 // newWorld prepares a world; start runs the program in it.
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	home, err := os.MkdirTemp("", "reset-world-") // short: socket paths end at 107 bytes
 	if err != nil {
@@ -308,7 +308,7 @@ func (w *world) write(name string, content []byte) string {
 	return path
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
