@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -60,15 +59,24 @@ func (s *story) proposals() (all []proposal) {
 }
 
 // settles waits until nothing is owed.
-func (s *story) settles() []error {
+func (s *story) settles() (owed []error) {
+	s.within(func() bool {
+		owed = s.owed()
+		return len(owed) == 0
+	})
+	return owed
+}
+
+// within waits for something as long as it may take.
+func (s *story) within(done func() bool) bool {
 	deadline := time.Now().Add(s.patience)
-	for {
-		owed := s.owed()
-		if len(owed) == 0 || time.Now().After(deadline) {
-			return owed
+	for !done() {
+		if time.Now().After(deadline) {
+			return false
 		}
 		time.Sleep(pollPeers)
 	}
+	return true
 }
 
 // owed returns what somebody was promised and has not come.
@@ -111,7 +119,7 @@ func (s *story) owed() (owed []error) {
 func (s *story) superseded(g proposal) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.cancelled[g.token]; ok {
+	if _, ok := s.cancelled[grantOf(g.token)]; ok {
 		return true
 	}
 	for _, other := range s.given {
@@ -134,7 +142,7 @@ func (s *story) retries() (found []error) {
 			continue
 		}
 		again := s.gives(g.owner, g.token, g.password)
-		_, cancelled := s.cancelled[g.token]
+		_, cancelled := s.cancelled[grantOf(g.token)]
 		switch again {
 		case untold:
 			found = append(found, fmt.Errorf("the token of %s, sent again, is still not answered", g.owner.Login))
@@ -254,7 +262,7 @@ func (s *story) links() (found []error) {
 				}
 				token := s.token(m)
 				r, err := s.try("GET", surface+"/link/"+token, "")
-				sure, cancelled := s.cancelled[token]
+				sure, cancelled := s.cancelled[grantOf(token)]
 				switch {
 				case err != nil || r.Status != http.StatusOK && r.Status != http.StatusGone:
 					found = append(found, fmt.Errorf("a link of %s is answered %d, %v", p.Login, r.Status, err))
@@ -297,12 +305,12 @@ func (s *story) anew() (found []error) {
 				report("%s cannot ask for a mail", p.Login)
 				return
 			}
-			m, err := s.answered(p)
-			if err != nil {
-				report("%s gets no mail any more: %w", p.Login, err)
+			var m demo.Mail
+			if !s.within(func() (ok bool) { m, ok = s.answered(p); return ok }) {
+				report("%s gets no mail any more", p.Login)
 				return
 			}
-			password := "a fresh start " + rand.Text()[:10]
+			password := freshPassword()
 			if a := s.gives(p, s.token(m), password); a != changed {
 				report("%s cannot change a password any more: %s", p.Login, a)
 				return
@@ -326,8 +334,8 @@ func (s *story) anew() (found []error) {
 	return found
 }
 
-// answered waits for the mail to the newest request of somebody.
-func (s *story) answered(owner demo.Account) (demo.Mail, error) {
+// answered returns the mail to the newest request of somebody, if it has come.
+func (s *story) answered(owner demo.Account) (m demo.Mail, ok bool) {
 	s.mu.Lock()
 	reference := ""
 	for _, a := range s.asked {
@@ -336,16 +344,11 @@ func (s *story) answered(owner demo.Account) (demo.Mail, error) {
 		}
 	}
 	s.mu.Unlock()
-	deadline := time.Now().Add(s.patience)
-	for {
-		if mails := s.letters()[kindReset][reference]; len(mails) > 0 {
-			return mails[0], nil
-		}
-		if time.Now().After(deadline) {
-			return demo.Mail{}, fmt.Errorf("none in %s", s.patience)
-		}
-		time.Sleep(pollPeers)
+	mails := s.letters()[kindReset][reference]
+	if len(mails) == 0 {
+		return m, false
 	}
+	return mails[0], true
 }
 
 // mails holds that nothing came more often than a fault explains, or to anybody

@@ -29,7 +29,7 @@ type story struct {
 	again     int // how often a mail may come once more than it should
 	asked     []asking
 	given     []*proposal
-	cancelled map[string]bool // by token of the link in the same mail: whether it is sure
+	cancelled map[string]bool // by grant: whether it is sure
 	secrets   []string        // that were typed or given out, besides what mails hold
 	up        chan struct{}   // closed when the test ends the program
 }
@@ -270,12 +270,12 @@ func (s *story) cancels(m demo.Mail) bool {
 		s.fault(err)
 		return false
 	}
-	link := s.token(m)
+	grant := grantOf(s.token(m))
 	r, err := s.try("POST", strings.TrimPrefix(cancel, s.Site), "{}")
 	sure := err == nil && r.Status == http.StatusOK
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cancelled[link] = s.cancelled[link] || sure
+	s.cancelled[grant] = s.cancelled[grant] || sure
 	return sure
 }
 

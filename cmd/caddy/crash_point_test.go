@@ -1,0 +1,237 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/crashpoint"
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/trial"
+)
+
+// crashPackages are those whose every statement is a step at which a crash may
+// come.
+var crashPackages = []string{"reset", "embeddedstore", "kv", "kv/sealed", "web", "directory", "smtpout", "webhookout", "caddymodule"}
+
+// secondCrash is the share of runs that crash again while they recover, one in
+// so many.
+const secondCrash = 3
+
+// A mutation is a fault that is planted, to see that it is found.
+type mutation struct{ file, old, text string }
+
+// haste shortens the waits of the program, so that a run takes a second. What
+// happens in what order stays as it is.
+var haste = []mutation{
+	{"reset/request.go", "minMailDelay = 200 * time.Millisecond", "minMailDelay = 10 * time.Millisecond"},
+	{"reset/request.go", "maxMailDelay = 2 * time.Second", "maxMailDelay = 50 * time.Millisecond"},
+	{"reset/job.go", "{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "{100 * time.Millisecond, 200 * time.Millisecond}"},
+	{"reset/job.go", "5 * time.Second,  // 5 s", "200 * time.Millisecond,"},
+	{"reset/job.go", "30 * time.Second, // 35 s", "200 * time.Millisecond,"},
+	{"reset/job.go", "2 * time.Minute,  // 3 min", "400 * time.Millisecond,"},
+	{"reset/change.go", "const slotPoll = time.Second", "const slotPoll = 50 * time.Millisecond"},
+}
+
+// crashing builds a program of this module that can be killed before any
+// statement.
+func crashing(t testing.TB, program string, mutations ...mutation) string {
+	t.Helper()
+	dir := t.TempDir()
+	o, err := overlay.New(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range append(slices.Clone(haste), mutations...) {
+		if err := o.Replace(m.file, m.old, m.text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := crashpoint.Plant(o, crashPackages...); err != nil {
+		t.Fatal(err)
+	}
+	flag, err := o.Flag()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "program")
+	// No race detector: it makes each start slow, and finds nothing in a
+	// process that is killed.
+	build := exec.CommandContext(t.Context(), "go", "build", flag, "-ldflags=-w", "-o", path, "./"+program)
+	build.Dir = o.Root()
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", program, err, out)
+	}
+	return path
+}
+
+// A crash is where a program dies.
+type crash struct {
+	point string
+	hit   int
+	again string // where the next one dies, while it recovers; "" for nowhere
+}
+
+func (c crash) String() string {
+	return fmt.Sprintf("%s=%q %s=%d %s=%q", crashpoint.PointVariable, c.point, crashpoint.HitVariable, c.hit, crashAgain, c.again)
+}
+
+// crashAgain names where the program dies a second time.
+const crashAgain = "CRASH_AGAIN"
+
+// crashFromEnvironment returns the one crash that a run is to repeat.
+func crashFromEnvironment() (crash, bool) {
+	c := crash{point: os.Getenv(crashpoint.PointVariable), again: os.Getenv(crashAgain)}
+	c.hit, _ = strconv.Atoi(cmp.Or(os.Getenv(crashpoint.HitVariable), "1"))
+	return c, c.point != ""
+}
+
+// A crashReport says what a run came to.
+type crashReport struct {
+	died, diedAgain bool
+	found           error
+}
+
+// meet has people go about their business until the program dies at the point,
+// and holds that nothing is lost and nobody is stuck.
+func (c crash) meet(t testing.TB, program string) (report crashReport) {
+	w := newWorld(t)
+	w.Binary = program
+	everybody := people(3)
+	o := new(outage)
+	s := newStory(w, everybody, o.wrap)
+
+	s.Env[crashpoint.PointVariable], s.Env[crashpoint.HitVariable] = c.point, strconv.Itoa(c.hit)
+	report.died = !s.begin()
+	if !report.died {
+		newJourney(s, o).walk()
+		report.died = s.wasKilled()
+	}
+	o.over()
+	if c.again != "" {
+		s.Env[crashpoint.PointVariable], s.Env[crashpoint.HitVariable] = c.again, "1"
+		report.diedAgain = !s.begin()
+		if !report.diedAgain {
+			s.recovers()
+			report.diedAgain = s.wasKilled()
+		}
+	}
+	delete(s.Env, crashpoint.PointVariable)
+	if !s.begin() {
+		report.found = fmt.Errorf("the program does not start again:\n%s", s.log)
+		return report
+	}
+	report.found = s.holds()
+	return report
+}
+
+// reached lists the points that a journey reaches, and those that a program
+// reaches which recovers from a crash in the middle of one.
+func reached(t testing.TB, program string) (first, recovering []crashpoint.Point) {
+	t.Helper()
+	w := newWorld(t)
+	w.Binary = program
+	o := new(outage)
+	s := newStory(w, people(3), o.wrap)
+	list := func(name string, during func()) []crashpoint.Point {
+		path := filepath.Join(w.Home, name)
+		w.Env[crashpoint.ListVariable] = path
+		during()
+		points, err := crashpoint.Read(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(points, func(a, b crashpoint.Point) int { return strings.Compare(a.Name, b.Name) })
+		return points
+	}
+	first = list("first", func() {
+		if !s.begin() {
+			t.Fatalf("the program does not start:\n%s", w.log)
+		}
+		newJourney(s, o).walk()
+		o.over()
+		s.wasKilled()
+	})
+	delete(w.Env, crashpoint.ListVariable)
+	if !s.begin() {
+		t.Fatalf("the program does not start again:\n%s", w.log)
+	}
+	newJourney(s, o).begun()
+	s.crash()
+	o.over()
+	recovering = list("recovering", func() {
+		if !s.begin() {
+			t.Fatalf("the program does not start a third time:\n%s", w.log)
+		}
+		s.recovers()
+		s.wasKilled()
+	})
+	delete(w.Env, crashpoint.ListVariable)
+	if !s.begin() {
+		t.Fatalf("the program does not start a last time:\n%s", w.log)
+	}
+	if err := s.holds(); err != nil {
+		t.Fatalf("without a crash at any point: %v", err)
+	}
+	return first, recovering
+}
+
+// wasKilled ends a program that has not died already, as an operator does, and
+// tells whether it has died.
+func (s *story) wasKilled() bool {
+	s.t.Helper()
+	s.leave()
+	s.stop()
+	s.died()
+	status, _ := s.process.ProcessState.Sys().(syscall.WaitStatus)
+	if !status.Signaled() {
+		return false
+	}
+	s.uncertain()
+	return true
+}
+
+// crashTrial kills a program at many points, one run each.
+func crashTrial(t *testing.T, tr *trial.Trial, program string, wide int, choose func(first, recovering []crashpoint.Point) []crash) {
+	var crashes []crash
+	if one, ok := crashFromEnvironment(); ok {
+		crashes = []crash{one}
+	} else {
+		crashes = choose(reached(t, program))
+	}
+	reports := make([]crashReport, len(crashes))
+	inCrowd(t, wide, len(crashes), func(t testing.TB, n int) {
+		reports[n] = crashes[n].meet(t, program)
+		if err := reports[n].found; err != nil {
+			t.Error(err)
+		}
+	}, func(n int, why string) {
+		tr.Violation("to repeat this: %s go test -run '^%s$' .\n%s", crashes[n], t.Name(), why)
+	})
+	died, again := 0, 0
+	points := make(map[string]bool)
+	for n, r := range reports {
+		tr.Run()
+		points[crashes[n].point] = true
+		if r.died {
+			died++
+		}
+		if r.diedAgain {
+			again++
+		}
+	}
+	if died < len(crashes)/2 {
+		t.Errorf("only %d of %d runs came to a crash: most of them have tried nothing", died, len(crashes))
+	}
+	tr.Figures(fmt.Sprintf("%d points, %d crashes, %d of them again while recovering", len(points), died, again))
+}
