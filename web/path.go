@@ -75,10 +75,21 @@ func clean(dst []byte, path string) (out []byte, twisted, odd bool) {
 //
 // If a dialect covers it, that is returned too.
 func (h *Handler) mayCover(raw string) (by *speaker, yes bool) {
+	if by, yes = h.mayCoverWith(raw, 0); yes {
+		return by, true
+	}
+	// Routers that split a path before they decode it take an encoded slash for
+	// a part of a name. No pattern holds this character, so that only a star
+	// can stand for it.
+	return h.mayCoverWith(raw, ']')
+}
+
+// mayCoverWith is mayCover with one reading of encoded slashes.
+func (h *Handler) mayCoverWith(raw string, slash byte) (by *speaker, yes bool) {
 	var space [512]byte
 	b := append(space[:0], raw...)
 	for range 3 {
-		b = decode(b)
+		b = decode(b, slash)
 	}
 	if len(b) == 0 || b[0] != '/' && b[0] != 0 {
 		return nil, false // no path
@@ -109,7 +120,9 @@ func (h *Handler) coversPart(path []byte, o *outline) (by *speaker, yes bool) {
 			if !o.barrier[to] {
 				continue
 			}
-			if by, yes = h.owner(path[o.starts[from]:o.starts[to]]); yes {
+			// Most routers take a path with a slash at the end for the one without.
+			reading := bytes.TrimRight(path[o.starts[from]:o.starts[to]], "/")
+			if by, yes = h.owner(reading); yes {
 				return by, true
 			}
 		}
@@ -142,10 +155,16 @@ func (o *outline) cut(b []byte) (path []byte, ok bool) {
 			if b[i] == ';' {
 				parameter, o.joints = true, true
 			}
-			if !parameter {
-				b[out] = lower(b[i])
-				out++
+			if parameter {
+				continue
 			}
+			c := lower(b[i])
+			if ascii, size := alike(string(b[i:min(i+3, len(b))])); size > 0 {
+				c = ascii
+				i += size - 1
+			}
+			b[out] = c
+			out++
 		}
 		if string(b[o.starts[o.n]:out]) == "/.." {
 			o.joints, o.barrier[o.n] = true, true
@@ -204,9 +223,10 @@ func hasEncodedSlash(raw string) bool {
 	return false
 }
 
-// decode resolves escapes once, in place. Slashes that were not plain ones, and
-// controls, become NUL, which stands for "a reader may stop here".
-func decode(b []byte) []byte {
+// decode resolves escapes once, in place. An encoded slash becomes the given
+// character. Backslashes and controls, and with them an encoded slash that is
+// to be one, become NUL, which stands for "a reader may stop here".
+func decode(b []byte, slash byte) []byte {
 	out := 0
 	for i := 0; i < len(b); i++ {
 		c := b[i]
@@ -214,7 +234,7 @@ func decode(b []byte) []byte {
 			c = unhex(b[i+1])<<4 | unhex(b[i+2])
 			i += 2
 			if c == '/' {
-				c = 0
+				c = slash
 			}
 		}
 		if c == '\\' || c < ' ' || c == 0x7f || c == '?' || c == '#' {
