@@ -24,7 +24,8 @@ func parseBaseURL(s string) (*url.URL, error) {
 	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return nil, fmt.Errorf("base_url %q: no query or fragment is possible here", s)
 	}
-	if u.Path = strings.TrimSuffix(u.Path, "/"); u.Path != "" {
+	// As it is written: an escape would stand in some links and not in others.
+	if u.Path, u.RawPath = strings.TrimSuffix(u.EscapedPath(), "/"), ""; u.Path != "" {
 		if _, err := parsePath(u.Path); err != nil {
 			return nil, fmt.Errorf("base_url %q: %w", s, err)
 		}

@@ -93,7 +93,9 @@ func unguard(w http.ResponseWriter, r *http.Request) {
 // nobody here knows, a proxy or the app might read another one.
 func mediaType(h http.Header) (media, charset string, ok bool) {
 	values := h.Values("Content-Type")
-	if len(values) != 1 {
+	// With a star a parameter has another name and another value (RFC 2231),
+	// which wins here and is unknown elsewhere.
+	if len(values) != 1 || strings.Contains(values[0], "*") {
 		return "", "", false
 	}
 	media, parameters, err := mime.ParseMediaType(values[0])

@@ -90,6 +90,39 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
+// FuzzCookie holds that a cookie gives back what was put in, and that nothing
+// else in its place is read, however it was made of a good one.
+func FuzzCookie(f *testing.F) {
+	f.Add("alice@example.com", "BCDF-2345", 100, byte(1), "; password-reset=x")
+	f.Add(strings.Repeat("\U0001F600", 254), "", 0, byte(0), "")
+	f.Add("", "a", 1500, byte(0x80), "=")
+	f.Add("\xff\x00", "\r\n", -1, byte(7), " a=b; password-reset")
+	j, key := newCookieJar(false), [32]byte{1}
+	f.Fuzz(func(t *testing.T, login, reference string, at int, flip byte, more string) {
+		w := httptest.NewRecorder()
+		j.put(w, key, note{login, reference})
+		good := w.Result().Cookies()[0]
+		want := note{login, reference}
+		if len(login) > maxCookieLogin || len(reference) > maxCookieReference {
+			want = note{}
+		}
+		if got := j.get(requestWith(good), key); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+		b := []byte(good.Value)
+		b[uint(at)%uint(len(b))] ^= flip
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Cookie", j.name+"="+string(b)+more)
+		if got := j.get(r, key); got != (note{}) && got != want {
+			t.Errorf("reads %q", got)
+		}
+		r.Header.Set("Cookie", more)
+		if got := j.get(r, key); got != (note{}) {
+			t.Errorf("%q is read as %q", more, got)
+		}
+	})
+}
+
 func requestWith(cookies ...*http.Cookie) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	for _, c := range cookies {

@@ -2,8 +2,11 @@ package web
 
 import (
 	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -58,6 +61,8 @@ func TestDecoderFor(t *testing.T) {
 		"application/json, text/plain":           false,
 		"application/jso\u212a":                  false,
 		"application/x-www-form-urlencoded; x=y": false,
+		"application/json; charset=utf-16; charset*=utf-8''utf-8": false,
+		"application/json; charset*0=utf-; charset*1=8":           false,
 	} {
 		h := http.Header{}
 		if media != "" {
@@ -72,13 +77,69 @@ func TestDecoderFor(t *testing.T) {
 	}
 }
 
+// FuzzDecodeForm compares with a reader that takes a form apart by hand: what
+// is accepted has each field once, with the bytes that were sent.
 func FuzzDecodeForm(f *testing.F) {
-	f.Add("login=a&code=1")
-	f.Add("login=a&login=b")
+	for _, s := range []string{
+		"login=a&code=1", "login=a&login=b", "login=a&LOGIN=b", "login%3D=a", "login=a&&code=", "a;b=c", "login[]=a", "=a&=b",
+		"password=%ff", "login=%ff", "login=+%2B%00", "login", "%6cogin=a", "&", "login=a=b",
+	} {
+		f.Add(s)
+	}
 	f.Fuzz(func(t *testing.T, body string) {
 		got, ok := decodeForm([]byte(body))
-		if ok && len(got) > strings.Count(body, "&")+1 {
-			t.Errorf("%q has fields %q", body, got)
+		want := make(fields)
+		for pair := range strings.SplitSeq(body, "&") {
+			if pair == "" {
+				continue
+			}
+			rawName, rawValue, _ := strings.Cut(pair, "=")
+			name, errName := url.QueryUnescape(rawName)
+			value, errValue := url.QueryUnescape(rawValue)
+			_, twice := want[name]
+			bad := strings.Contains(pair, ";") || errName != nil || errValue != nil || twice ||
+				!isPassword(name) && !utf8.ValidString(value)
+			if bad || strings.Count(body, "&") >= maxFields {
+				if ok {
+					t.Errorf("%q is accepted as %q", body, got)
+				}
+				return
+			}
+			want[name] = value
+		}
+		if !ok {
+			t.Fatalf("%q is refused", body)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q: %s", body, diff)
+		}
+	})
+}
+
+// oneMedia is what a Content-Type has to look like, in one piece.
+var oneMedia = regexp.MustCompile(`(?i)^\s*(application/json|application/x-www-form-urlencoded)\s*(;\s*charset=("utf-8"|utf-8)\s*)?(;\s*)?$`)
+
+// FuzzDecoderFor holds that a body is read as nothing but what it is called by
+// its one and only name, so that no proxy and no app can read it as another
+// kind.
+func FuzzDecoderFor(f *testing.F) {
+	for _, s := range []string{
+		"application/json", "Application/JSON; Charset=UTF-8", `application/json;charset="utf-8"`, "application/json; charset=utf-8; charset=utf-16",
+		"application/x-www-form-urlencoded;", "application/json, text/plain", "application/jso\u212a", "application/json; charset*=utf-8''utf-8",
+		`application/json; charset="utf\-8"`, "application/json; charset*0=utf-; charset*1=8", "text/plain", "",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, media string) {
+		one := decoderFor(http.Header{"Content-Type": {media}})
+		if one != nil && !oneMedia.MatchString(media) {
+			t.Errorf("%q is accepted", media)
+		}
+		if one == nil && strings.EqualFold(media, "application/json") && media != "application/j\u017fon" {
+			t.Errorf("%q is refused", media)
+		}
+		if decoderFor(http.Header{"Content-Type": {media, media}}) != nil {
+			t.Errorf("%q twice is accepted", media)
 		}
 	})
 }

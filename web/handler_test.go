@@ -25,6 +25,7 @@ func TestNewRefuses(t *testing.T) {
 		{"query in base", func(o *web.Options) { o.BaseURL = "https://app.test/?a=b" }, "query"},
 		{"empty query in base", func(o *web.Options) { o.BaseURL = "https://app.test/?" }, "query"},
 		{"fragment in base", func(o *web.Options) { o.BaseURL = "https://app.test/#a" }, "fragment"},
+		{"escape in base", func(o *web.Options) { o.BaseURL = "https://app.test/%61" }, "only letters"},
 		{"dots in base", func(o *web.Options) { o.BaseURL = "https://app.test/a/../b" }, "dot segments"},
 		{"no host", func(o *web.Options) { o.BaseURL = "https:///a" }, "host"},
 		{"script base", func(o *web.Options) { o.BaseURL = "javascript:alert(1)" }, "https://"},

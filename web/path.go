@@ -106,7 +106,11 @@ func (h *Handler) mayCoverWith(raw string, slash byte) (by *speaker, yes bool) {
 	if by, yes = h.owner(o.resolve(resolved[:0], b)); yes {
 		return by, true
 	}
-	return h.coversPart(o.drop(b), &o)
+	b = o.drop(b, false)
+	if by, yes = h.coversPart(b, &o); yes {
+		return by, true
+	}
+	return h.coversPart(o.drop(b, true), &o)
 }
 
 // coversPart tells whether a reading of a path is covered, and by which dialect
@@ -189,16 +193,21 @@ func (o *outline) resolve(dst, path []byte) []byte {
 	return dst
 }
 
-// drop leaves out empty and dot segments, in the place of the path as well.
-func (o *outline) drop(path []byte) []byte {
+// drop leaves out empty segments, and dot segments too if told, in the place of
+// the path as well.
+func (o *outline) drop(path []byte, dots bool) []byte {
 	all, out, barrier := o.n, 0, false
 	o.n = 0
 	for i := range all {
 		s := path[o.starts[i]:o.starts[i+1]]
 		barrier = barrier || o.barrier[i]
 		switch string(s) {
-		case "/", "/.", "/..":
+		case "/":
 			continue
+		case "/.", "/..":
+			if dots {
+				continue
+			}
 		}
 		o.starts[o.n], o.barrier[o.n] = out, barrier
 		out += copy(path[out:], s)

@@ -81,6 +81,7 @@ func TestMayCover(t *testing.T) {
 		"/users/%2e%2e/reset/":                   true,
 		"/users/a%2Fb/reset":                     true,
 		"/users/a%252Fb/./reset/":                true,
+		"/users/%2e//reset":                      true,
 		"/users/a%2Fb/reset/below":               false,
 		"/lo\u017ft\x00":                         true,
 		"/lo%2Fst":                               false,

@@ -1,8 +1,11 @@
 package web
 
 import (
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestPattern(t *testing.T) {
@@ -51,4 +54,45 @@ func TestPatternRefused(t *testing.T) {
 			t.Errorf("%q is accepted as %+v", s, p)
 		}
 	}
+}
+
+// FuzzPattern compares with a regular expression: a star within stands for
+// anything but a slash, one at an end for all, and a slash at the end for
+// nothing.
+func FuzzPattern(f *testing.F) {
+	f.Add("/users/*/forgot*", "/users/1/forgot/2")
+	f.Add("/u*s/*-x/*", "/users/a-x-x/1/2")
+	f.Add("*/forgot/*", "/a/forgot")
+	f.Add("/a*a*a*a*b", "/aaaaaaaaaaaaaaaaaaaaaaaaaaaa")
+	f.Add("/Forgot/", "/forgot")
+	f.Fuzz(func(t *testing.T, text, path string) {
+		parsed, err := parsePattern(text)
+		if err != nil || !utf8.ValidString(text) {
+			return // regexp takes no other text
+		}
+		reading, _, _ := clean(nil, path)
+		got := slices.ContainsFunc(parsed, func(p pattern) bool { return p.match(reading) })
+		if want := expression(text).Match(reading); got != want {
+			t.Errorf("%q matches %q: %v, want %v", text, reading, got, want)
+		}
+	})
+}
+
+// expression puts a pattern in other words.
+func expression(text string) *regexp.Regexp {
+	text = string(fold([]byte(text)))
+	text, front := strings.CutPrefix(text, "*")
+	text, back := strings.CutSuffix(text, "*")
+	whole, slash := strings.CutSuffix(text, "/")
+	b := strings.ReplaceAll(regexp.QuoteMeta(whole), `\*`, "[^/]*")
+	switch {
+	case back && slash:
+		b += "(/.*)?"
+	case back:
+		b += ".*"
+	}
+	if front {
+		b = ".*" + b
+	}
+	return regexp.MustCompile("(?s)^" + b + "$")
 }
