@@ -84,10 +84,8 @@ func (s *Service) sweepOnce(ctx context.Context) (more bool, err error) {
 	err = s.store.Update(ctx, func(tx kv.Tx) error {
 		for _, row := range rows {
 			key := row.Key[7:]
-			until, err := s.expiry(tx, key, now)
-			if err != nil {
-				return err
-			}
+			until := expiry(tx, key, now)
+			var err error
 			if until.After(now) {
 				err = tx.Put(expiryKey(until, key), nil)
 			} else {
@@ -107,35 +105,40 @@ func (s *Service) sweepOnce(ctx context.Context) (more bool, err error) {
 
 // expiry returns when the row under key may go; the zero time if there is no
 // such row.
-func (s *Service) expiry(tx kv.Tx, key []byte, now time.Time) (time.Time, error) {
+func expiry(tx kv.Tx, key []byte, now time.Time) time.Time {
+	// What cannot be read can perhaps be repaired: it is looked at again later,
+	// and does not keep all others.
+	later := now.Add(24 * time.Hour)
 	b, err := tx.Get(key)
-	if err != nil || b == nil {
-		return time.Time{}, err
+	if err != nil {
+		return later // if it was the store's fault, the transaction fails too
+	}
+	if b == nil {
+		return time.Time{}
 	}
 	switch key[0] {
 	case tableAccount:
 		var r record
 		if json.Unmarshal(b, &r) != nil {
-			// Not to be read, but perhaps to be repaired: looked at again later.
-			return now.Add(24 * time.Hour), nil
+			return later
 		}
-		return r.until(now), nil
+		return r.until(now)
 	case tableGrant:
 		var g grantRow
 		if json.Unmarshal(b, &g) != nil {
-			return time.Time{}, nil
+			return time.Time{}
 		}
-		return time.UnixMilli(g.Until), nil
+		return time.UnixMilli(g.Until)
 	default:
 		var l loginRow
 		if json.Unmarshal(b, &l) != nil {
-			return time.Time{}, nil
+			return time.Time{}
 		}
 		var until int64
 		for _, c := range l.Live {
 			until = max(until, c.Expires)
 		}
-		return time.UnixMilli(until), nil
+		return time.UnixMilli(until)
 	}
 }
 

@@ -19,6 +19,9 @@ const (
 	// stalePause is how soon a queue is read again after a job in it turned out
 	// to be gone: a scan may show the same one at once.
 	stalePause = 100 * time.Millisecond
+	// faultPause is how soon a job is looked at again that met a fault of the
+	// store: a record that cannot be read would keep a worker busy for ever.
+	faultPause = 5 * time.Second
 	// restAfterRefusal is how long a queue rests when the relay refuses our
 	// login.
 	restAfterRefusal = 30 * time.Second
@@ -113,17 +116,16 @@ func (s *Site) start(ctx context.Context, k jobKind, q *queueState, row kv.Pair)
 		if k == jobMail && s.mailBudget(ctx) != nil {
 			return // stopped before its turn; the job is still due
 		}
-		if s.run(context.WithoutCancel(ctx), k, row) {
-			pause = stalePause
-		}
+		pause = s.run(context.WithoutCancel(ctx), k, row)
 	})
 	return true
 }
 
-// run makes one attempt at a job, and tells whether there was none to make. A
-// panic in an adapter ends the attempt and not the server; the job comes due
-// again when its lease ends.
-func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) (stale bool) {
+// run makes one attempt at a job, and returns how long the queue may wait before
+// it looks at the job again. A panic in an adapter ends the attempt and not the
+// server; the job comes due again when its lease ends.
+func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) (pause time.Duration) {
+	pause = faultPause // after a panic
 	defer s.svc.recovered(s.config.ID, "running a "+k.String()+" job")
 	var err error
 	if k == jobChange {
@@ -140,13 +142,14 @@ func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) (stale bool) {
 			cancel()
 		}
 	}
-	if errors.Is(err, errStale) {
-		return true
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errStale):
+		return stalePause
 	}
-	if err != nil {
-		s.svc.alarm(s.config.ID, "a "+k.String()+" job could not store its outcome", err)
-	}
-	return false
+	s.svc.alarm(s.config.ID, "a "+k.String()+" job could not store its outcome", err)
+	return faultPause
 }
 
 // mailBudget waits for a place in the global mail rate. It is asked before the
@@ -164,7 +167,7 @@ func (s *Site) setAside(ctx context.Context, row kv.Pair) {
 	err := s.svc.store.Update(ctx, func(tx kv.Tx) error {
 		// Scans promise nothing: only what is really there is removed.
 		b, err := tx.Get(row.Key)
-		if err != nil || b == nil || json.Valid(b) {
+		if err != nil || b == nil || json.Unmarshal(b, new(job)) == nil {
 			return err
 		}
 		return tx.Delete(row.Key)
