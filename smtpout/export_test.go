@@ -1,6 +1,12 @@
 package smtpout
 
-import "time"
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+)
 
 // SetTimeouts makes the bounds short enough for a test.
 func (c *Client) SetTimeouts(command, idle time.Duration) {
@@ -20,3 +26,32 @@ func (c *Client) Idle() int {
 }
 
 const MaxMessages = maxMessages
+
+// Converse makes one attempt over a connection that is there already. Where
+// there is a user to log in, it is taken for one that TLS protects.
+func (c *Client) Converse(ctx context.Context, raw net.Conn, m reset.Message) reset.Delivery {
+	e, err := seal(m)
+	if err != nil {
+		return err.delivery()
+	}
+	s := &session{conn: newConn(raw, c.commandTimeout)}
+	s.stream = s.conn
+	if c.user != "" {
+		s.stream = struct{ net.Conn }{s.conn}
+	}
+	end := s.begin(ctx)
+	err = c.establish(ctx, s)
+	end()
+	if err != nil {
+		s.close()
+		return err.delivery()
+	}
+	_, err = c.use(ctx, s, e)
+	return err.delivery()
+}
+
+// LogIn makes a client log in where it otherwise would not without TLS.
+func (c *Client) LogIn(user, secret, mechanism string) {
+	c.user, c.mechanism = user, mechanism
+	c.secret = func() (string, error) { return secret, nil }
+}
