@@ -2,7 +2,7 @@ package web
 
 import (
 	"bytes"
-	"strings"
+	"unicode/utf8"
 )
 
 // maxSegments bounds the work on a path that has more than one reading.
@@ -102,8 +102,7 @@ func (h *Handler) mayCoverWith(raw string, slash byte) (by *speaker, yes bool) {
 	if by, yes = h.coversPart(b, &o); yes {
 		return by, true
 	}
-	var resolved [512]byte
-	if by, yes = h.owner(o.resolve(resolved[:0], b)); yes {
+	if by, yes = h.coversResolved(b, &o); yes {
 		return by, true
 	}
 	b = o.drop(b, false)
@@ -111,6 +110,29 @@ func (h *Handler) mayCoverWith(raw string, slash byte) (by *speaker, yes bool) {
 		return by, true
 	}
 	return h.coversPart(o.drop(b, true), &o)
+}
+
+// coversResolved tells whether a path, or what comes before something that a
+// reader may stop at, is covered as a server reads it that takes all of these
+// slashes for one and ".." for a step back.
+func (h *Handler) coversResolved(path []byte, o *outline) (by *speaker, yes bool) {
+	var space [512]byte
+	read := space[:0]
+	for i := range o.n {
+		if i > 0 && o.barrier[i] {
+			if by, yes = h.owner(read); yes {
+				return by, true
+			}
+		}
+		switch s := path[o.starts[i]:o.starts[i+1]]; string(s) {
+		case "/", "/.":
+		case "/..":
+			read = read[:lastSlash(read)]
+		default:
+			read = append(read, s...)
+		}
+	}
+	return h.owner(read)
 }
 
 // coversPart tells whether a reading of a path is covered, and by which dialect
@@ -163,34 +185,23 @@ func (o *outline) cut(b []byte) (path []byte, ok bool) {
 				continue
 			}
 			c := lower(b[i])
-			if ascii, size := alike(string(b[i:min(i+3, len(b))])); size > 0 {
+			if ascii, size := alike(b[i:]); size > 0 {
 				c = ascii
 				i += size - 1
 			}
 			b[out] = c
 			out++
 		}
-		if string(b[o.starts[o.n]:out]) == "/.." {
+		start := o.starts[o.n]
+		if string(b[start:out]) == "/.." {
 			o.joints, o.barrier[o.n] = true, true
+		}
+		if end := len(bytes.TrimRight(b[start:out], ". ")); end > 1 {
+			out = start + end
 		}
 	}
 	o.starts[o.n], o.barrier[o.n] = out, true
 	return b[:out], true
-}
-
-// resolve appends the path as a server reads it that takes all of these slashes
-// for one and ".." for a step back.
-func (o *outline) resolve(dst, path []byte) []byte {
-	for i := range o.n {
-		switch s := path[o.starts[i]:o.starts[i+1]]; string(s) {
-		case "/", "/.":
-		case "/..":
-			dst = dst[:lastSlash(dst)]
-		default:
-			dst = append(dst, s...)
-		}
-	}
-	return dst
 }
 
 // drop leaves out empty segments, and dot segments too if told, in the place of
@@ -264,15 +275,22 @@ func fold(b []byte) []byte {
 	return b
 }
 
-// alike tells the two letters beyond ASCII that Unicode folds to one within, as
-// routes that are compared without regard to case do: the long s and the Kelvin
-// sign.
-func alike(s string) (ascii byte, size int) {
+// alike tells the four letters beyond ASCII that routes which are compared
+// without regard to case take for one within: the long s and the Kelvin sign by
+// Unicode's folding, the dotted capital and the dotless small i where letters
+// are compared by their other case, as regular expressions of Python and
+// String.equalsIgnoreCase of Java do.
+func alike[T string | []byte](s T) (ascii byte, size int) {
+	if len(s) < 2 || s[0] < utf8.RuneSelf {
+		return 0, 0
+	}
 	switch {
-	case strings.HasPrefix(s, "\u017f"):
-		return 's', len("\u017f")
-	case strings.HasPrefix(s, "\u212a"):
-		return 'k', len("\u212a")
+	case s[0] == 0xc5 && s[1] == 0xbf: // U+017F
+		return 's', 2
+	case s[0] == 0xc4 && (s[1] == 0xb0 || s[1] == 0xb1): // U+0130, U+0131
+		return 'i', 2
+	case len(s) > 2 && s[0] == 0xe2 && s[1] == 0x84 && s[2] == 0xaa: // U+212A
+		return 'k', 3
 	}
 	return 0, 0
 }
