@@ -24,9 +24,6 @@ const walkAtOpen = 64 << 20
 
 // open opens the file, after creating it if there is none.
 func (s *Store) open(ctx context.Context, timeout time.Duration) error {
-	if noSync {
-		s.log.Warn("built with the tag nosync: a power cut loses data", "path", s.path)
-	}
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
 		return fmt.Errorf("making its directory: %w", err)
 	}
@@ -93,7 +90,6 @@ func (s *Store) openBolt(ctx context.Context, timeout time.Duration) (err error)
 	return guard(func() error {
 		db, err := bbolt.Open(s.path, 0o600, &bbolt.Options{
 			Timeout: max(timeout, time.Nanosecond), // 0 would wait for ever
-			NoSync:  noSync,
 			// The free list is synced although that makes each commit of a
 			// file with many free pages dearer: without it, bbolt walks all
 			// pages when it opens the file, in a goroutine whose panic on a
@@ -157,7 +153,7 @@ func create(path string) error {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	db, err := bbolt.Open(tmp, 0o600, &bbolt.Options{Timeout: time.Second, NoSync: noSync})
+	db, err := bbolt.Open(tmp, 0o600, &bbolt.Options{Timeout: time.Second})
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -25,19 +26,23 @@ type disk struct {
 	fds     map[int]*inode    // files of dir by descriptor
 
 	begun map[string]*call // calls that have not returned, by thread
+	mails map[string]int   // how many were handed to the relay, by address
+	syncs int
 
-	// answers holds what a power cut leaves at the moment before an HTTP
-	// answer is handed to the kernel, by the port of the client.
-	answers map[string]remains
-	syncs   int
-	chance  *rand.Rand
+	// cut is called at each moment after which somebody outside knows
+	// something: the moment before the kernel gets it.
+	cut func(m instant)
 }
 
-// remains are the files after a power cut.
-type remains struct {
-	least map[string][]byte // what was synced
-	torn  map[string][]byte // and some sectors of the rest
-}
+// An instant is when the program tells somebody something: an HTTP answer, by
+// the port of the client; a mail, by its recipient and number; a change, by
+// its webhook-id.
+type instant string
+
+func answerTo(port string) instant         { return instant("answer " + port) }
+func mailTo(address string, n int) instant { return instant(fmt.Sprintf("mail %d %s", n, address)) }
+func changeOf(id string) instant           { return instant("change " + id) }
+func (m instant) kind() string             { kind, _, _ := strings.Cut(string(m), " "); return kind }
 
 // sector is what a disk writes whole or not at all.
 const sector = 512
@@ -62,25 +67,33 @@ type call struct {
 	names   map[string]*inode
 }
 
-var clientPort = regexp.MustCompile(`->.*:(\d+)\]$`)
+var (
+	clientPort = regexp.MustCompile(`->.*:(\d+)\]$`)
+	recipient  = regexp.MustCompile(`(?m)^RCPT TO:<([^>]+)>`)
+	delivery   = regexp.MustCompile(`(?s)^POST [^ ]*/password-changed HTTP/1\.1\r\n.*?\r\nWebhook-Id: ([^\r]+)\r\n`)
+)
+
+// newDisk returns an empty folder.
+func newDisk(dir string) *disk {
+	return &disk{
+		dir: dir, names: map[string]*inode{}, durable: map[string]*inode{}, fds: map[int]*inode{},
+		begun: map[string]*call{}, mails: map[string]int{},
+	}
+}
 
 // replay reads the output of strace -f -yy -xx -ttt.
-func replay(trace io.Reader, dir string) (*disk, error) {
-	d := &disk{
-		dir: dir, names: map[string]*inode{}, durable: map[string]*inode{}, fds: map[int]*inode{},
-		begun: map[string]*call{}, answers: map[string]remains{}, chance: rand.New(rand.NewPCG(1, 2)),
-	}
+func (d *disk) replay(trace io.Reader) error {
 	r := bufio.NewReaderSize(trace, 1<<20)
 	for {
 		line, err := r.ReadString('\n')
 		if err == io.EOF {
-			return d, nil
+			return nil
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := d.line(strings.TrimSuffix(line, "\n")); err != nil {
-			return nil, fmt.Errorf("%w in %.300s", err, line)
+			return fmt.Errorf("%w in %.300s", err, line)
 		}
 	}
 }
@@ -158,7 +171,13 @@ func (d *disk) enter(c *call) error {
 			return err
 		}
 		if bytes.HasPrefix(data, []byte("HTTP/1.1 ")) {
-			d.answers[port[1]] = d.afterPowerCut()
+			d.cut(answerTo(port[1]))
+		} else if to := recipient.FindSubmatch(data); to != nil {
+			address := string(to[1])
+			d.mails[address]++
+			d.cut(mailTo(address, d.mails[address]))
+		} else if id := delivery.FindSubmatch(data); id != nil {
+			d.cut(changeOf(string(id[1])))
 		}
 	}
 	return nil
@@ -282,27 +301,40 @@ func (d *disk) rename(c *call) error {
 	return nil
 }
 
-// afterPowerCut returns what a power cut leaves now.
-func (d *disk) afterPowerCut() remains {
-	r := remains{least: make(map[string][]byte), torn: make(map[string][]byte)}
+// synced returns what a power cut leaves now if it takes all that was not
+// synced, and whether there is any of that.
+func (d *disk) synced() (files map[string][]byte, unsynced bool) {
+	files = make(map[string][]byte)
 	for name, f := range d.durable {
-		r.least[name], r.torn[name] = f.kept, f.kept // replaced, never changed
+		files[name] = f.kept // replaced, never changed
+		unsynced = unsynced || f.version != f.keptVersion
+	}
+	return files, unsynced
+}
+
+// torn returns what a power cut leaves now if it takes some sectors of what
+// was not synced.
+func (d *disk) torn(chance *rand.Rand) map[string][]byte {
+	files := make(map[string][]byte)
+	for _, name := range slices.Sorted(maps.Keys(d.durable)) {
+		f := d.durable[name]
+		files[name] = f.kept
 		if f.version == f.keptVersion {
 			continue
 		}
 		torn := bytes.Clone(f.kept)
-		if len(f.data) > len(torn) && d.chance.IntN(2) == 0 {
+		if len(f.data) > len(torn) && chance.IntN(2) == 0 {
 			torn = append(torn, make([]byte, len(f.data)-len(torn))...)
 		}
 		for at := 0; at < min(len(torn), len(f.data)); at += sector {
-			if d.chance.IntN(2) == 0 {
+			if chance.IntN(2) == 0 {
 				end := min(at+sector, len(torn), len(f.data))
 				copy(torn[at:end], f.data[at:end])
 			}
 		}
-		r.torn[name] = torn
+		files[name] = torn
 	}
-	return r
+	return files
 }
 
 func (f *inode) write(data []byte, at int, cut bool) {
