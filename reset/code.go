@@ -143,9 +143,10 @@ func (g *guess) load(tx kv.Tx, row loginRow) (keys [][]byte, records []*record, 
 }
 
 // writeDecoy does the work of a failed guess where there is nothing to guess
-// at.
+// at. Logins share 256 records for it: one each would let guesses for ever new
+// logins fill the disk, which no limit by address stops if they come from many.
 func (g *guess) writeDecoy(tx kv.Tx) error {
-	key := g.site.decoyKey(g.login)
+	key := g.site.guessKey(g.login)
 	r, err := g.site.svc.loadRecord(tx, key, g.now)
 	if err != nil {
 		return err

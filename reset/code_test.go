@@ -228,3 +228,28 @@ func TestCodeOfAChangeUnderWay(t *testing.T) {
 		}
 	})
 }
+
+// Whoever guesses codes for ever new logins fills no disk by it: what is
+// written in place of a count is a bounded number of rows, however many
+// addresses the guesses come from and however long they go on.
+func TestGuessesForManyLoginsTakeNoRoom(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		rows := func() int { return strings.Count(w.dump(), "\n") }
+		most := 0
+		for n := range 30_000 {
+			w.guess(fmt.Sprint("nobody", n), "12345678")
+			if n%1000 == 0 {
+				time.Sleep(time.Minute)
+				most = max(most, rows())
+			}
+		}
+		// 256 records, each listed for each of the minutes in which it may expire.
+		if most > 256*14 {
+			t.Errorf("30,000 guesses left %d rows", most)
+		}
+		time.Sleep(time.Hour)
+		if n := rows(); n != 0 {
+			t.Errorf("%d rows are left an hour later", n)
+		}
+	})
+}

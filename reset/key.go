@@ -2,6 +2,8 @@ package reset
 
 import (
 	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
 
 // Tables are told apart by the first byte of a key. What comes from a person
@@ -27,6 +29,11 @@ func (s *Site) accountKey(accountID string) []byte {
 // decoyKey is where the record of a login without an account is kept.
 func (s *Site) decoyKey(login string) []byte {
 	return s.key(tableAccount, "decoy", Fold(login))
+}
+
+// guessKey is one of 256 records that are written where a guess finds nothing.
+func (s *Site) guessKey(login string) []byte {
+	return s.key(tableAccount, "guess", string(s.loginKey(login)[1:2]))
 }
 
 func (s *Site) loginKey(login string) []byte {
@@ -65,6 +72,13 @@ func expiryKey(when time.Time, key []byte) []byte {
 	b[0] = tableExpiry
 	putMillis(b[1:7], when.UnixMilli())
 	return append(b, key...)
+}
+
+// putExpiry lists a row in the expiry index, within a transaction. It goes by
+// whole minutes, the next one: a row that is written all the time has one place
+// for each minute and not one for each write.
+func putExpiry(tx kv.Tx, when time.Time, key []byte) error {
+	return tx.Put(expiryKey(when.Truncate(time.Minute).Add(time.Minute), key), nil)
 }
 
 // after returns the first key that does not begin with prefix.

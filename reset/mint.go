@@ -134,7 +134,7 @@ func putGrantRow(tx kv.Tx, grant id, record []byte, until time.Time) error {
 	if err := putRow(tx, key, grantRow{Account: record, Until: until.UnixMilli()}, rowStep); err != nil {
 		return err
 	}
-	return tx.Put(expiryKey(until, key), nil)
+	return putExpiry(tx, until, key)
 }
 
 // writeLogins makes the code findable under every name that its owner may
@@ -157,7 +157,7 @@ func (m *minting) writeLogins(tx kv.Tx, record []byte) error {
 		if err := putRow(tx, key, row, rowStep); err != nil {
 			return err
 		}
-		if err := tx.Put(expiryKey(until, key), nil); err != nil {
+		if err := putExpiry(tx, until, key); err != nil {
 			return err
 		}
 	}

@@ -120,7 +120,7 @@ func (r *record) put(tx kv.Tx, key []byte, now time.Time) error {
 	if err := putRow(tx, key, r, recordStep); err != nil {
 		return err
 	}
-	return tx.Put(expiryKey(r.until(now), key), nil)
+	return putExpiry(tx, r.until(now), key)
 }
 
 // until returns when the record may be forgotten.

@@ -87,7 +87,7 @@ func (s *Service) sweepOnce(ctx context.Context) (more bool, err error) {
 			until := expiry(tx, key, now)
 			var err error
 			if until.After(now) {
-				err = tx.Put(expiryKey(until, key), nil)
+				err = putExpiry(tx, until, key)
 			} else {
 				err = tx.Delete(key)
 			}
