@@ -1,7 +1,9 @@
 package reset_test
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,4 +46,43 @@ func TestLateHalfOfADoubleClick(t *testing.T) {
 			t.Errorf("%d attempts, want one for each account", n)
 		}
 	})
+}
+
+// Two people with one token, who both were let in before either had claimed
+// it: making a hash of the password takes that long.
+func TestTwoAtOnceWithOneToken(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.Hasher = slowHasher{} }, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		w.app.delay(time.Second)
+		var results [2]reset.Result
+		var errs [2]error
+		var wg sync.WaitGroup
+		for n, password := range []string{"a long enough password", "another long password"} {
+			wg.Go(func() {
+				results[n], errs[n] = w.site.Change(context.Background(), reset.NewPassword{Token: token(l.Link), Password: password})
+			})
+		}
+		wg.Wait()
+		won := 0
+		for n, err := range errs {
+			switch {
+			case err == nil && results[n].Status == reset.StatusChanged:
+				won++
+			case !errors.Is(err, reset.ErrGrant):
+				t.Errorf("%+v, %v", results[n], err)
+			}
+		}
+		if n := w.app.distinctIDs(); won != 1 || n != 1 {
+			t.Errorf("%d were told that their password is set, and the app has seen %d changes", won, n)
+		}
+	})
+}
+
+type slowHasher struct{}
+
+func (slowHasher) Format() string { return "slow" }
+
+func (slowHasher) Hash(password string) (string, error) {
+	time.Sleep(time.Second)
+	return "hash of " + password, nil
 }

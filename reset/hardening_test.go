@@ -2,7 +2,9 @@ package reset_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -224,5 +226,32 @@ func TestClockThatWasAhead(t *testing.T) {
 		w.wantDead(token(early.Link))
 		w.ask("alice")
 		w.until(time.Minute, "a mail", func() bool { return w.relay.count(reset.LetterReset) == 1 })
+	})
+}
+
+// Whoever reads the store, and has the key, finds no link and no code in it.
+func TestSecretsAreStoredAsHashes(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		second, err := w.site.Code(context.Background(), reset.CodeEntry{Login: "alice", Code: l.Code})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows := w.dump()
+		stored := func(secret []byte) bool {
+			return strings.Contains(rows, string(secret)) || strings.Contains(rows, base64.StdEncoding.EncodeToString(secret))
+		}
+		if stored([]byte(l.Code)) {
+			t.Error("the store holds the code")
+		}
+		for name, text := range map[string]string{"link": token(l.Link), "cancel": token(l.CancelLink), "code": second} {
+			raw, err := base64.RawURLEncoding.DecodeString(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if verifier := raw[len(raw)-32:]; stored(verifier) || strings.Contains(rows, text) {
+				t.Errorf("the store holds the token of the %s", name)
+			}
+		}
 	})
 }

@@ -348,3 +348,29 @@ func TestLongQueueTakesNoWords(t *testing.T) {
 		}
 	})
 }
+
+// What a request sets off begins some random time after its answer, so that the
+// next request does not meet it.
+func TestLookupBeginsLater(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		delays := make(map[time.Duration]bool)
+		for range 20 {
+			before := w.dir.asked()
+			w.ask("alice")
+			began := time.Now()
+			for w.dir.asked() == before && time.Since(began) < 3*time.Second {
+				time.Sleep(time.Millisecond)
+				synctest.Wait()
+			}
+			took := time.Since(began)
+			if took < 200*time.Millisecond || took > 2100*time.Millisecond {
+				t.Errorf("looked up after %s", took)
+			}
+			delays[took] = true
+			time.Sleep(time.Minute)
+		}
+		if len(delays) < 10 {
+			t.Errorf("only %d different delays", len(delays))
+		}
+	})
+}

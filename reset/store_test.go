@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
@@ -94,6 +95,63 @@ func TestSequenceGrows(t *testing.T) {
 		w.start()
 		w.wantChange(token(w.letter("alice").Link), good, reset.StatusChanged)
 	})
+}
+
+// Two changes within a millisecond, or by a clock that went back, are told
+// apart: the app keeps the one with the larger number.
+func TestSequencesOfOneInstant(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		first := w.letter("alice")
+		time.Sleep(2 * time.Minute)
+		second := w.letter("alice")
+		var sequences []int64
+		w.app.say(func(c reset.Change) *reset.Attempt {
+			sequences = append(sequences, c.Sequence)
+			return &reset.Attempt{Verdict: reset.Retry}
+		})
+		now := time.Now()
+		w.wantChange(token(first.Link), good, reset.StatusPending)
+		w.wantChange(token(second.Link), good, reset.StatusPending)
+		if !time.Now().Equal(now) || len(sequences) != 2 {
+			t.Fatalf("%d attempts in %s", len(sequences), time.Since(now))
+		}
+		if sequences[1] <= sequences[0] {
+			t.Errorf("sequence %d after %d", sequences[1], sequences[0])
+		}
+	})
+}
+
+// The app has refused, and that could not be stored: the change is tried again,
+// so nobody may read that it has ended.
+func TestOutcomeThatIsNotStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &failing{Store: kvtest.Memory()}
+		w := newWorld(t, store)
+		w.sole = true
+		w.start()
+		l := w.letter("alice")
+		w.app.say(func(reset.Change) *reset.Attempt {
+			store.fails.Store(true)
+			return &reset.Attempt{Verdict: reset.Refused}
+		})
+		w.wantChange(token(l.Link), good, reset.StatusPending)
+		w.app.say(nil)
+		store.fails.Store(false)
+		w.until(time.Hour, "another attempt", func() bool { return w.app.password("42") == good })
+	})
+}
+
+// A failing store does not write as long as it is told to fail.
+type failing struct {
+	kv.Store
+	fails atomic.Bool
+}
+
+func (s *failing) Update(ctx context.Context, fn func(kv.Tx) error) error {
+	if s.fails.Load() {
+		return broken{s.Store}.Update(ctx, fn)
+	}
+	return s.Store.Update(ctx, fn)
 }
 
 // slow is a store that takes its time and gives up when its caller does.

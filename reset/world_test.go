@@ -293,6 +293,12 @@ func (d *directory) Lookup(_ context.Context, login string) ([]reset.Account, er
 	return d.accounts[login], d.err
 }
 
+func (d *directory) asked() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lookups
+}
+
 func (d *directory) fail(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
