@@ -144,6 +144,21 @@ func TestReplacedChangeIsReportedWhenTheNewerOneComesToNothing(t *testing.T) {
 	}
 }
 
+// The same where the newer one came to nothing while its sender waited: the
+// page tells them, and nobody else.
+func TestReplacedChangeIsReportedBesideThePage(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		l1 := w.letter("alice")
+		time.Sleep(2 * time.Minute)
+		l2 := w.letter("alice")
+		w.app.down()
+		w.wantChange(token(l1.Link), first, reset.StatusPending)
+		w.app.say(func(reset.Change) *reset.Attempt { return &reset.Attempt{Verdict: reset.Refused} })
+		w.wantChange(token(l2.Link), second, reset.StatusRefused)
+		w.until(time.Hour, "a notice", func() bool { return w.relay.count(reset.LetterRefused) > 0 })
+	})
+}
+
 // Who sends another password with a token that is in use must not read that
 // theirs was saved.
 func TestAnotherPasswordIsNotTheOneThatWasChanged(t *testing.T) {
