@@ -250,3 +250,34 @@ func TestPanicsOfAdaptersEndOneAttempt(t *testing.T) {
 		}
 	})
 }
+
+// A fault that every request meets must not hide everything else in the log,
+// and another one must not hide behind it.
+func TestAlarmIsLoggedOnceAMinute(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		alarms := func() int { return strings.Count(w.logText(), `"alarm":true`) }
+		w.dir.fail(wrongSetting("the app answered 401"))
+		for _, login := range []string{"alice", "bob", "carol", "nobody"} {
+			w.ask(login)
+			time.Sleep(5 * time.Second)
+		}
+		if n := alarms(); n != 1 {
+			t.Errorf("%d alarms of one cause within a minute", n)
+		}
+		w.dir.fail(wrongSetting("the app answered 404"))
+		w.ask("dave")
+		time.Sleep(5 * time.Second)
+		if n := alarms(); n != 2 {
+			t.Errorf("%d alarms of two causes", n)
+		}
+		time.Sleep(3 * time.Minute) // the requests are tried again meanwhile
+		if n := alarms(); n < 3 {
+			t.Error("the alarm is not repeated while the fault lasts")
+		}
+	})
+}
+
+type wrongSetting string
+
+func (e wrongSetting) Error() string { return string(e) }
+func (wrongSetting) Alarm() bool     { return true }
