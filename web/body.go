@@ -80,13 +80,18 @@ func guard(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// unguard is called when the whole body was read.
+// unguard is called when the whole body was read. Where one came in chunks the
+// connection still ends: net/http has dropped a Content-Length that stood beside
+// them, by which a proxy before us may have seen the end elsewhere (RFC 9112
+// section 6.1).
 func unguard(w http.ResponseWriter, r *http.Request) {
 	if r.ContentLength == 0 {
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	w.Header().Del("Connection")
+	if r.ContentLength > 0 {
+		w.Header().Del("Connection")
+	}
 }
 
 // mediaType reads the Content-Type. Where there are two, or a parameter that
