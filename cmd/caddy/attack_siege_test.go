@@ -55,7 +55,7 @@ func besiege(t *testing.T, attack string, accounts []demo.Account, prepare ...fu
 	t.Helper()
 	s := &siege{world: newWorld(t), tr: trial.New(t, "attack: "+attack)}
 	s.mark = fmt.Sprintf("mk%016x", s.tr.Rand(1<<32).Uint64())
-	accounts = append(accounts, demo.Account{ID: "9999", Login: "keeper", Email: "keeper@example.com"})
+	accounts = append(accounts, demo.Account{ID: "9999", Login: "keeper", Email: "keeper@example.com", Name: "Person"})
 	s.employ(accounts, nil)
 	s.keep = newKeep(s.App, accounts)
 	s.Env["RESET_APP"] = serve(t, s.keep)
