@@ -137,9 +137,27 @@ func TestTrialAttackHTTP2(t *testing.T) {
 	form := [2]string{"content-type", "application/x-www-form-urlencoded"}
 	var tries []exchange2
 	for _, bad := range [][2]string{
-		{"transfer-encoding", "chunked"}, {"connection", "keep-alive"}, {"upgrade", "h2c"}, {"content-length", "3"}, {"content-length", "5, 5"}, {"host", "evil.test"}, {"Host", "evil.test"},
-		{":authority", "evil.test"}, {":path", "/smuggled"}, {":method", "GET"}, {":protocol", "websocket"}, {":x", "y"}, {"x\r\nhost", "evil.test"}, {"x", "y\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x"}, {"x", "y\x00"},
-		{"x y", "z"}, {"", "z"}, {"te", "gzip"}, {"x-forwarded-host", "evil.test"}, {"cookie", "password-reset=a; password-reset=b"}, {"expect", "100-continue"},
+		{"transfer-encoding", "chunked"},
+		{"connection", "keep-alive"},
+		{"upgrade", "h2c"},
+		{"content-length", "3"},
+		{"content-length", "5, 5"},
+		{"host", "evil.test"},
+		{"Host", "evil.test"},
+		{":authority", "evil.test"},
+		{":path", "/smuggled"},
+		{":method", "GET"},
+		{":protocol", "websocket"},
+		{":x", "y"},
+		{"x\r\nhost", "evil.test"},
+		{"x", "y\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x"},
+		{"x", "y\x00"},
+		{"x y", "z"},
+		{"", "z"},
+		{"te", "gzip"},
+		{"x-forwarded-host", "evil.test"},
+		{"cookie", "password-reset=a; password-reset=b"},
+		{"expect", "100-continue"},
 	} {
 		tries = append(tries, exchange2{append(base("POST", surface), form, bad), "login=person-0"}, exchange2{append(base("GET", "/forgot-password"), bad), ""})
 	}
