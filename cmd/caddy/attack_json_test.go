@@ -173,7 +173,7 @@ func TestTrialAttackJSON(t *testing.T) {
 			s.tr.Violation("%s: a body with a coding is accepted", try.name)
 		}
 		s.typed.Store(login, true)
-		s.typed.Store(strings.Replace(login, known, unknown, 1), true)
+		s.typed.Store(strings.ReplaceAll(login, known, unknown), true)
 	})
 	// What was wrong with one member holds for the others.
 	for _, body := range []string{

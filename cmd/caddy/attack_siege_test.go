@@ -41,11 +41,12 @@ type siege struct {
 	keep  *keep
 	relay *eavesdropper
 
-	mark     string // in what attackers send; stands in no log
-	secrets  []string
-	typed    sync.Map // the logins that mails were asked for with
-	inPaths  bool     // logins stand in paths that are written in many ways
-	visitors atomic.Int64
+	mark      string // in what attackers send; stands in no log
+	secrets   []string
+	typed     sync.Map // the logins that mails were asked for with
+	inPaths   bool     // logins stand in paths that are written in many ways
+	unsettled bool     // some requests wait for a directory that is mended
+	visitors  atomic.Int64
 }
 
 // besiege starts the program for a trial. Its site takes any Host, speaks all
@@ -201,8 +202,8 @@ func (s *siege) judge(what string, r reply) {
 	if r.Header.Get("Server") != "Caddy" || r.Header.Get(keepHeader) != "" {
 		return // of net/http, which had no request, or of the app
 	}
-	if r.Status == http.StatusBadRequest && r.Body == "" && r.Header.Get("Content-Type") == "" {
-		return // of Caddy, for a request without a host
+	if (r.Status == http.StatusBadRequest || r.Status == http.StatusMethodNotAllowed) && r.Body == "" && r.Header.Get("Content-Type") == "" {
+		return // of Caddy, for a request without a host or with a long method
 	}
 	for name, want := range headers {
 		if got := r.Header.Values(name); len(got) != 1 || got[0] != want {
@@ -262,7 +263,9 @@ func (s *siege) pair(build func(login string) string) (reply, bool) {
 // end, and looks at what came of it.
 func (s *siege) lift() {
 	s.t.Helper()
-	s.settle()
+	if !s.unsettled {
+		s.settle()
+	}
 	s.checkWorks()
 	if !s.inPaths {
 		s.checkLookups()
