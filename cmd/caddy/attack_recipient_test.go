@@ -50,6 +50,14 @@ var strays = []string{
 	"", " ", "\t", "{}" + strings.Repeat("a", 300), strings.Repeat("(", 3000), strings.Repeat(`"a" `, 1000), "a@[" + strings.Repeat("1", 3000), strings.Repeat("a", 65) + "@example.com",
 }
 
+// folders are forms that say who is meant more than once, or in a way that some
+// reader takes for it (CVE-2023-7028): F is the field, {} somebody's login.
+var folders = []string{
+	"F[]={}&F[]=evil@evil.test", "F[]={}", "F={}&F=evil@evil.test", "F=evil@evil.test&F={}", "F={}&F={}", "F={}&F", "F&F={}", "F={};F=evil@evil.test", "F={}&%46%4c=x&F=evil@evil.test",
+	"F[0]={}", "F.0={}", "F%00={}", "+F={}", "F+={}", "%20F={}", "F={}%", "F={}&x=%zz", "F=%ff{}", "\ufeffF={}", "?F={}", "F:{}", "F", "", "=", "&", "&&F&", "{\"F\":\"{}\"}",
+	strings.Repeat("x=y&", 70) + "F={}", "--x\r\nContent-Disposition: form-data; name=F\r\n\r\n{}\r\n--x--",
+}
+
 // Mail goes to the address that the directory returned, and to nobody else,
 // whatever login is typed; and the answer is the same whether what is in it
 // has an account.
@@ -79,6 +87,25 @@ func TestTrialAttackRecipient(t *testing.T) {
 			})
 		}
 	})
+	for _, target := range []string{surface, "/users/password"} {
+		field, rest := "login", ""
+		if target != surface {
+			field, rest = "userName", "&subject=s&body=@ResetCode"
+		}
+		for _, body := range folders {
+			r, ok := s.pair(func(login string) string {
+				body := strings.NewReplacer("F", field, "{}", login).Replace(body) + rest
+				return s.raw("POST", target, body, append(s.visitor(), "Content-Type", "application/x-www-form-urlencoded")...)
+			})
+			// The Android SDK sends ISO 8859-1, in which all bytes are text.
+			if latin := target != surface && strings.HasPrefix(body, "F=%ff"); ok && r.Status < 400 && !latin {
+				s.tr.Violation("%s is accepted: %d", body, r.Status)
+			}
+		}
+	}
+	for _, login := range []string{known, unknown} {
+		s.typed.Store("\u00ff"+login, true)
+	}
 	s.lift()
 }
 
