@@ -230,7 +230,7 @@ func crashTrial(t *testing.T, tr *trial.Trial, program string, wide int, choose 
 			again++
 		}
 	}
-	if died < len(crashes)/2 {
+	if 2*died < len(crashes) {
 		t.Errorf("only %d of %d runs came to a crash: most of them have tried nothing", died, len(crashes))
 	}
 	tr.Figures(fmt.Sprintf("%d points, %d crashes, %d of them again while recovering", len(points), died, again))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -77,19 +78,35 @@ func loadKeyFile(path string) ([]byte, error) {
 	return ParseKey(string(text))
 }
 
-func createKeyFile(path, line string) (err error) {
+// createKeyFile gives the file its name when all of it is on the disk: a crash
+// leaves no key or a whole one. Half a key would keep the store from opening
+// ever after. A link, unlike a rename, cannot replace a key that somebody else
+// has made meanwhile.
+func createKeyFile(path, line string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := os.CreateTemp(dir, filepath.Base(path)+".*.new")
 	if err != nil {
 		return err
 	}
+	defer os.Remove(f.Name())
 	_, err = f.WriteString(line)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		// Not even half a key may stay: it would be in the way of the next.
-		return errors.Join(err, os.Remove(path))
+		return err
+	}
+	switch err := os.Link(f.Name(), path); {
+	case errors.Is(err, fs.ErrExist):
+		return err
+	case err != nil:
+		// A file system without hard links.
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(fs.ErrExist, err)
+		}
+		if err := os.Rename(f.Name(), path); err != nil {
+			return err
+		}
 	}
 	if runtime.GOOS == "windows" {
 		return nil // directories cannot be synced there
