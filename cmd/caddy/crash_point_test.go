@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/crashpoint"
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
@@ -101,12 +102,12 @@ type crashReport struct {
 
 // meet has people go about their business until the program dies at the point,
 // and holds that nothing is lost and nobody is stuck.
-func (c crash) meet(t testing.TB, program string) (report crashReport) {
+func (c crash) meet(t testing.TB, program string, patience time.Duration) (report crashReport) {
 	w := newWorld(t)
 	w.Binary = program
-	everybody := people(3)
 	o := new(outage)
-	s := newStory(w, everybody, o.wrap)
+	s := newStory(w, people(3), o.wrap)
+	s.patience = patience
 
 	s.Env[crashpoint.PointVariable], s.Env[crashpoint.HitVariable] = c.point, strconv.Itoa(c.hit)
 	report.died = !s.begin()
@@ -211,7 +212,7 @@ func crashTrial(t *testing.T, tr *trial.Trial, program string, wide int, choose 
 	}
 	reports := make([]crashReport, len(crashes))
 	inCrowd(t, wide, len(crashes), func(t testing.TB, n int) {
-		reports[n] = crashes[n].meet(t, program)
+		reports[n] = crashes[n].meet(t, program, time.Minute)
 		if err := reports[n].found; err != nil {
 			t.Error(err)
 		}

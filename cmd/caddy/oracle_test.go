@@ -33,9 +33,11 @@ const pollPeers = 20 * time.Millisecond
 // It returns all that must not be, joined.
 func (s *story) holds() error {
 	s.t.Helper()
-	steps := []func() []error{s.settles, s.retries, s.settles, s.outcomes, s.links, s.anew, s.settles, s.mails, s.rest, s.noted}
-	var found []error
-	for _, step := range steps {
+	found := s.settles()
+	if len(found) > 0 {
+		return errors.Join(append(found, s.noted()...)...) // what is lost does not come by waiting again
+	}
+	for _, step := range []func() []error{s.retries, s.settles, s.outcomes, s.links, s.anew, s.settles, s.mails, s.rest, s.noted} {
 		found = append(found, step()...)
 	}
 	return errors.Join(found...)
