@@ -4,19 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/demo"
-	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
-	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
 
 // settling is how long after the app's answer a change may be without its end
@@ -37,7 +30,7 @@ func (s *story) holds() error {
 	if len(found) > 0 {
 		return errors.Join(append(found, s.noted()...)...) // what is lost does not come by waiting again
 	}
-	for _, step := range []func() []error{s.retries, s.settles, s.outcomes, s.links, s.anew, s.settles, s.mails, s.rest, s.noted} {
+	for _, step := range []func() []error{s.retries, s.settles, s.outcomes, s.newest, s.links, s.anew, s.settles, s.mails, s.rest, s.leaks, s.noted} {
 		found = append(found, step()...)
 	}
 	return errors.Join(found...)
@@ -231,12 +224,13 @@ func (s *story) outcomes() (found []error) {
 			}
 		}
 	}
-	return append(found, s.newest(given)...)
+	return found
 }
 
 // newest holds that people log in with what the app took last, and that this
 // is the newest that they were promised.
-func (s *story) newest(given []proposal) (found []error) {
+func (s *story) newest() (found []error) {
+	given := s.proposals()
 	for _, p := range s.people {
 		last := s.lastApplied(p)
 		if !s.logsIn(p, cmp.Or(last.password, demo.InitialPassword)) {
@@ -351,129 +345,4 @@ func (s *story) answered(owner demo.Account) (m demo.Mail, ok bool) {
 		return m, false
 	}
 	return mails[0], true
-}
-
-// mails holds that nothing came more often than a fault explains, or to anybody
-// else.
-func (s *story) mails() (found []error) {
-	letters := s.letters()
-	s.mu.Lock()
-	most, asked := 1+s.again, s.asked
-	s.mu.Unlock()
-	for _, a := range asked {
-		for _, m := range letters[kindReset][a.reference] {
-			if m.To != a.owner.Email {
-				found = append(found, fmt.Errorf("a mail to %s came to somebody else", a.owner.Login))
-			}
-		}
-	}
-	for reference, mails := range letters[kindReset] {
-		if len(mails) > most {
-			found = append(found, fmt.Errorf("the request %s was mailed %d times, with %d faults", reference, len(mails), most-1))
-		}
-	}
-	applied := map[string]map[string]bool{}
-	for _, h := range s.that((*handover).applied) {
-		if applied[h.reference] == nil {
-			applied[h.reference] = map[string]bool{}
-		}
-		applied[h.reference][h.id] = true
-	}
-	for reference, mails := range letters[kindChanged] {
-		if n := len(applied[reference]); len(mails) > n*most {
-			found = append(found, fmt.Errorf("%d changes of %s were noticed %d times, with %d faults", n, reference, len(mails), most-1))
-		}
-	}
-	return found
-}
-
-// rest ends the program and looks at what it leaves: a sound store without a
-// job, and no secret.
-func (s *story) rest() (found []error) {
-	for wait := pollPeers; ; wait *= 2 {
-		s.end()
-		jobs, err := s.jobs()
-		if err != nil {
-			return append(found, err)
-		}
-		if jobs == 0 {
-			break
-		}
-		if wait > s.patience {
-			return append(found, fmt.Errorf("%d jobs are left", jobs))
-		}
-		if !s.begin() {
-			return append(found, errors.New("the program does not start again"))
-		}
-		time.Sleep(wait) // what is left comes due
-	}
-	c := &canaries{world: s.world, forms: make(map[string][]string)}
-	c.addMails()
-	for _, g := range s.proposals() {
-		c.add("password", g.password)
-	}
-	for _, t := range s.secrets {
-		c.add("token for a code", t)
-	}
-	c.add("webhook secret", strings.TrimPrefix(s.Secret, "whsec_"))
-	c.add("SMTP password", s.SMTPPass)
-	for _, leak := range c.leaks([]byte(s.log.String())) {
-		found = append(found, fmt.Errorf("log: %s", leak))
-	}
-	err := filepath.WalkDir(s.Home, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		for _, leak := range c.leaks(content) {
-			found = append(found, fmt.Errorf("%s: %s", d.Name(), leak))
-		}
-		return err
-	})
-	if err != nil {
-		found = append(found, err)
-	}
-	return found
-}
-
-// jobs checks the whole store and counts the jobs in it.
-func (s *story) jobs() (n int, err error) {
-	ctx := s.t.Context()
-	store, err := embeddedstore.Open(ctx, embeddedstore.Options{Path: filepath.Join(s.Home, storeDir, "reset.db")})
-	if err != nil {
-		return 0, err
-	}
-	defer store.Close()
-	if err := store.Check(ctx); err != nil {
-		return 0, err
-	}
-	err = store.View(ctx, func(r kv.Reader) error {
-		rows, err := r.Scan([]byte("j"), []byte("k"), 100) // the table of jobs
-		n = len(rows)
-		return err
-	})
-	return n, err
-}
-
-// The letters, by a part of their subject.
-const (
-	kindReset   = "Reset your password"
-	kindChanged = "was changed"
-	kindRefused = "was not changed"
-	kindFailed  = "could not be changed"
-)
-
-var referenceLine = regexp.MustCompile(`Reference: (\S+)`)
-
-// letters returns what has come, by kind and reference.
-func (s *story) letters() map[string]map[string][]demo.Mail {
-	letters := map[string]map[string][]demo.Mail{kindReset: {}, kindChanged: {}, kindRefused: {}, kindFailed: {}}
-	for _, m := range s.Inbox.Mails() {
-		for kind, of := range letters {
-			if reference := referenceLine.FindStringSubmatch(m.Text); strings.Contains(m.Subject, kind) && reference != nil {
-				of[reference[1]] = append(of[reference[1]], m)
-			}
-		}
-	}
-	return letters
 }

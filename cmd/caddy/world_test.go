@@ -33,6 +33,9 @@ import (
 // The tests of this package run the real program as a process of its own, with
 // Caddyfile.example, before the demo app and with real SMTP.
 
+// builtIn is the folder of the built program, "" if no test has wanted one.
+var builtIn string
+
 // buildOnce builds the program once for all tests, with the race detector if
 // the tests have it.
 var buildOnce = sync.OnceValues(func() (string, error) {
@@ -40,6 +43,7 @@ var buildOnce = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	builtIn = dir
 	return filepath.Join(dir, "caddy"), build(filepath.Join(dir, "caddy"))
 })
 
@@ -57,8 +61,8 @@ func build(path string, flags ...string) error {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := buildOnce(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if builtIn != "" {
+		os.RemoveAll(builtIn)
 	}
 	os.Exit(code)
 }
