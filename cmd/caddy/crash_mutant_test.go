@@ -89,7 +89,7 @@ func TestTrialCrashMutants(t *testing.T) {
 				}
 			}
 			var found atomic.Bool
-			inCrowd(t, 16, len(crashes), func(t testing.TB, n int) {
+			beside(t, 16, len(crashes), func(t testing.TB, n int) {
 				if err := crashes[n].meet(t, program, mutantPatience).found; err != nil && strings.Contains(err.Error(), m.found) {
 					found.Store(true)
 				}

@@ -211,7 +211,7 @@ func crashTrial(t *testing.T, tr *trial.Trial, program string, wide int, choose 
 		crashes = choose(reached(t, program))
 	}
 	reports := make([]crashReport, len(crashes))
-	inCrowd(t, wide, len(crashes), func(t testing.TB, n int) {
+	beside(t, wide, len(crashes), func(t testing.TB, n int) {
 		reports[n] = crashes[n].meet(t, program, time.Minute)
 		if err := reports[n].found; err != nil {
 			t.Error(err)

@@ -1,0 +1,404 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/trial"
+)
+
+const (
+	// floodMemory is how much more memory than idle a flood may take, in KiB.
+	floodMemory = 100 << 10
+	// jobRoom and mintRoom are the bytes of the store's file for a request that
+	// waits, and for one that has been dealt with until its link would have
+	// expired, with what half-filled pages waste.
+	jobRoom, mintRoom = 2 << 10, 10 << 10
+	storeRoom         = 16 << 20
+	floodConnections  = 16
+)
+
+// A flood costs a bounded amount of memory and disk, tells nobody anything,
+// keeps nobody else from being served, and is over when it stops. Spans and the
+// bound of the queue are small here, so that all of them are met.
+func TestTrialFlood(t *testing.T) {
+	t.Parallel()
+	tr := trial.New(t, "floods, bounds met")
+	const queue = 400
+	f := newFlood(t, tr, queue, "mails 100/1s", func(c *crowd) {
+		c.plant(map[string][]string{
+			"reset/site.go":    {"maxQueuedJob = 100_000", fmt.Sprintf("maxQueuedJob = %d", queue), "DefaultCodeTTL = 10 * time.Minute", "DefaultCodeTTL = 2 * time.Second"},
+			"reset/sweeper.go": {"sweepInterval = 30 * time.Second", "sweepInterval = time.Second"},
+			"reset/key.go":     {"when.Truncate(time.Minute).Add(time.Minute)", "when.Truncate(time.Second).Add(time.Second)"},
+			"reset/job.go":     {"mailBackoff = []time.Duration{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "mailBackoff = []time.Duration{time.Second}"},
+			"web/body.go":      {"bodyTime = 15 * time.Second", "bodyTime = 2 * time.Second"},
+		})
+	})
+	n := tr.Size(4_000, 100_000)
+	f.tokens(n)
+	f.resets(n / 4)
+	f.begin()
+	f.halfOpen(tr.Size(300, 1000))
+	f.oversized(tr.Size(40, 400))
+	f.oneAddress(n)
+	f.bystanders(func() { f.many(n) })
+	f.dead(n)
+	f.recovered()
+
+	// Again: the room that the first ones have left is used again. A file of
+	// this size grows by doubling.
+	f.expired()
+	before := f.storeFile().Size()
+	for range 3 {
+		f.many(n)
+		f.recovered()
+		f.expired()
+	}
+	if after := f.storeFile().Size(); after > 2*before {
+		tr.Violation("the store grew from %d to %d bytes in floods like those before", before, after)
+	}
+	tr.Figures(f.figures())
+}
+
+// The program as it is: a million requests from one address, a million from a
+// million addresses, and a hundred thousand while the relay is down.
+func TestMeasureFlood(t *testing.T) {
+	trial.Alone(t)
+	tr := trial.New(t, "floods of a million")
+	f := newFlood(t, tr, 100_000, "mails 1000/1s", func(*crowd) {})
+	const n = 1_000_000
+	f.tokens(n / 10)
+	f.resets(n / 10)
+	f.begin()
+	f.guesses(n / 10)
+	f.halfOpen(1000)
+	f.oneAddress(n)
+	f.bystanders(func() { f.many(n) })
+	f.dead(n / 10)
+	f.recovered()
+	tr.Figures(f.figures())
+}
+
+// A flood is a crowd of two sites that turns on the first.
+type flood struct {
+	*crowd
+	trial    *trial.Trial
+	gauge    *gauge
+	other    string       // base URL of the second site
+	queue    int          // bound of each
+	reserve  atomic.Int32 // accounts in use that no flood asks for
+	address  atomic.Uint32
+	stream   uint64
+	accepted atomic.Int64
+	rates    []string
+}
+
+const floodAccounts = 4_000
+
+func newFlood(t *testing.T, tr *trial.Trial, queue int, mails string, prepare func(*crowd)) *flood {
+	t.Helper()
+	f := &flood{trial: tr, queue: queue, other: "http://" + freeAddress(t)}
+	plan := crowdPlan{accounts: floodAccounts, global: mails, servers: "protocols h1 h2c", other: f.other}
+	if queue < 1000 {
+		plan.site = "link_ttl 2s"
+	}
+	f.crowd = newCrowd(t, tr.Rand(0), plan)
+	prepare(f.crowd)
+	f.start()
+	return f
+}
+
+// begin takes what is in use from here on for idle. A mail has been sent by
+// then, so that what is made once is there.
+func (f *flood) begin() {
+	f.t.Helper()
+	f.served(f.Site)
+	f.served(f.other)
+	f.gauge = f.crowd.gauge()
+}
+
+// A heard is what a flood was answered: how often, by what it says without what
+// is new in each answer.
+type heard struct {
+	mu    sync.Mutex
+	known [2]map[string]int // for logins with an account, and without
+}
+
+// pour sends n requests from many visitors at once. say returns the request for
+// a login.
+func (f *flood) pour(what string, n int, say func(login string, r *rand.Rand) []byte) *heard {
+	f.t.Helper()
+	h := &heard{known: [2]map[string]int{{}, {}}}
+	began := time.Now()
+	var left atomic.Int64
+	left.Store(int64(n))
+	var wg sync.WaitGroup
+	for range floodConnections {
+		f.stream++
+		r := f.trial.Rand(f.stream)
+		wg.Go(func() {
+			k, err := f.keepalive(f.Site)
+			if err != nil {
+				f.t.Error(err)
+				return
+			}
+			defer k.close()
+			own := [2]map[string]int{{}, {}}
+			for left.Add(-1) >= 0 {
+				side, login := r.IntN(2), ""
+				if side == 0 {
+					login = f.Known[r.IntN(len(f.Known)-100)]
+				} else {
+					login = newLogin(r)
+				}
+				got, err := k.send(say(login, r))
+				if err != nil {
+					f.t.Errorf("%s: %v", what, err)
+					return
+				}
+				own[side][got.means()]++
+				if got.Status == http.StatusAccepted {
+					f.accepted.Add(1)
+				}
+			}
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			for side := range own {
+				for text, times := range own[side] {
+					h.known[side][text] += times
+				}
+			}
+		})
+	}
+	wg.Wait()
+	f.trial.Runs(n)
+	f.rates = append(f.rates, fmt.Sprintf("%s %d at %.0f/s", what, n, float64(n)/time.Since(began).Seconds()))
+	return h
+}
+
+// expect holds that nothing but these statuses was answered, all of them, and
+// that nothing in them depends on the account.
+func (f *flood) expect(what string, h *heard, statuses ...string) {
+	f.t.Helper()
+	for side := range h.known {
+		for text := range h.known[side] {
+			if !slices.Contains(statuses, text[:3]) {
+				f.trial.Violation("%s: answered %s", what, text)
+			}
+			if wait := text[:3] == "429" || text[:3] == "503"; wait != strings.HasPrefix(text[4:], "retry") {
+				f.trial.Violation("%s: answered %s", what, text)
+			}
+			if h.known[1-side][text] == 0 && h.known[side][text] > 50 {
+				f.trial.Violation("%s: answered %d times to one kind of login only: %s", what, h.known[side][text], text)
+			}
+		}
+		for _, status := range statuses {
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(h.known[side])), func(text string) bool { return text[:3] == status }) {
+				f.trial.Violation("%s: never answered %s", what, status)
+			}
+		}
+	}
+	f.bounded(what)
+}
+
+// bounded holds memory and disk to their bounds.
+func (f *flood) bounded(what string) {
+	f.t.Helper()
+	if f.gauge == nil {
+		return
+	}
+	size := f.storeFile().Size()
+	if most := int64(storeRoom) + int64(f.queue)*jobRoom + min(f.accepted.Load(), f.mintable())*mintRoom; size > most {
+		f.trial.Violation("%s: the store has %d bytes, more than %d", what, size, most)
+	}
+	anonymous, resident := f.gauge.highest()
+	if most := f.gauge.idle.Anonymous + floodMemory; anonymous > most && !raceEnabled {
+		f.trial.Violation("%s: %d KiB of memory, idle were %d", what, anonymous, f.gauge.idle.Anonymous)
+	}
+	// The store is mapped; its pages are the kernel's to take back.
+	if most := f.gauge.idle.Resident + floodMemory + int(size>>10); resident > most && !raceEnabled {
+		f.trial.Violation("%s: %d KiB resident, idle were %d", what, resident, f.gauge.idle.Resident)
+	}
+}
+
+// mintable is how many requests can be dealt with while the rows of one live:
+// by the rate of mails, 1000 a second for an hour at the most that is tested.
+func (f *flood) mintable() int64 {
+	if f.queue < 1000 {
+		return 100 * 10
+	}
+	return 1000 * 3600
+}
+
+// many asks from ever new addresses, more than the queue takes.
+func (f *flood) many(n int) {
+	f.t.Helper()
+	const what = "many addresses"
+	h := f.pour(what, n, func(login string, _ *rand.Rand) []byte { return jsonAsk(login).wire(f.Site, f.from()...) })
+	f.expect(what, h, "202", "503")
+}
+
+// oneAddress asks from the same address: beyond its limit everybody is told to
+// wait.
+func (f *flood) oneAddress(n int) {
+	f.t.Helper()
+	const what = "one address"
+	from := f.from()
+	h := f.pour(what, n, func(login string, _ *rand.Rand) []byte { return jsonAsk(login).wire(f.Site, from...) })
+	f.expect(what, h, "202", "429")
+}
+
+// dead asks while the relay takes no mail.
+func (f *flood) dead(n int) {
+	f.t.Helper()
+	f.Relay.down.Store(true)
+	defer f.Relay.down.Store(false)
+	const what = "relay down"
+	h := f.pour(what, n, func(login string, _ *rand.Rand) []byte { return jsonAsk(login).wire(f.Site, f.from()...) })
+	f.expect(what, h, "202", "503")
+}
+
+// tokens opens links that there never were. Nothing may be written for it.
+func (f *flood) tokens(n int) {
+	f.t.Helper()
+	const what = "random tokens"
+	before := f.storeFile()
+	h := f.pour(what, n, func(_ string, r *rand.Rand) []byte {
+		return phrase{"GET", surface + "/link/" + randomToken(r), nil, ""}.wire(f.Site, f.from()...)
+	})
+	f.expect(what, h, "410")
+	if after := f.storeFile(); after.ModTime() != before.ModTime() || after.Size() != before.Size() {
+		f.trial.Violation("%s: the store was written", what)
+	}
+}
+
+// guesses enters codes for ever new logins from ever new addresses.
+func (f *flood) guesses(n int) {
+	f.t.Helper()
+	const what = "guesses"
+	before := f.storeFile().Size()
+	h := f.pour(what, n, func(login string, _ *rand.Rand) []byte { return jsonCode(login).wire(f.Site, f.from()...) })
+	f.expect(what, h, "422")
+	if grown := f.storeFile().Size() - before; grown > storeRoom {
+		f.trial.Violation("%s: the store grew by %d bytes", what, grown)
+	}
+}
+
+// from returns the headers of a visitor who was not here before.
+func (f *flood) from() []string {
+	n := f.address.Add(1)
+	return []string{"X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255)}
+}
+
+// bystanders sees to it that others are served while act lasts: the pages of
+// both sites, the mail of the other site, and a person of this one, who gets an
+// answer.
+func (f *flood) bystanders(act func()) {
+	f.t.Helper()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	var slowest time.Duration
+	wg.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			began := time.Now()
+			r, err := f.try("GET", "/", "")
+			slowest = max(slowest, time.Since(began))
+			if err != nil || r.Status != http.StatusOK || r.Body != "the app" {
+				f.trial.Violation("the app is answered %d %v in a flood", r.Status, err)
+			}
+			r, err = f.try("POST", surface, `{"login":"somebody"}`, f.from()...)
+			if err != nil || r.Status != http.StatusAccepted && r.Status != http.StatusServiceUnavailable {
+				f.trial.Violation("a person is answered %d %v in a flood", r.Status, err)
+			}
+		}
+	})
+	wg.Go(func() { f.served(f.other) })
+	act()
+	close(stop)
+	wg.Wait()
+	f.rates = append(f.rates, fmt.Sprintf("slowest page of the app %d ms", slowest.Milliseconds()))
+}
+
+// served asks at a site for somebody whom no flood asks for until it is
+// accepted, and waits for the mail.
+func (f *flood) served(site string) {
+	f.t.Helper()
+	login := f.Known[len(f.Known)-int(f.reserve.Add(1))]
+	k, err := f.keepalive(site)
+	if err != nil {
+		f.t.Error(err)
+		return
+	}
+	defer k.close()
+	f.patiently("somebody's request is accepted at "+site, func() bool {
+		got, err := k.send(jsonAsk(login).wire(site, f.from()...))
+		if err != nil {
+			f.t.Error(err)
+		}
+		return err != nil || got.Status == http.StatusAccepted
+	})
+	f.patiently("the mail comes from "+site, func() bool { return f.Relay.to(login) > 0 || f.t.Failed() })
+}
+
+// recovered holds that a flood leaves nothing behind: a request is accepted and
+// mailed, and what was taken is given back.
+func (f *flood) recovered() {
+	f.t.Helper()
+	f.served(f.Site)
+	idle := f.gauge.idle
+	var now reading
+	f.patiently("descriptors and goroutines are as many as before", func() bool {
+		now = f.read()
+		return now.Descriptors <= idle.Descriptors+8 && now.Goroutines <= idle.Goroutines+40
+	})
+}
+
+// expired waits until the sweeper has nothing more to do.
+func (f *flood) expired() {
+	f.t.Helper()
+	last, since := f.storeFile().ModTime(), time.Now()
+	f.patiently("the store is quiet", func() bool {
+		if now := f.storeFile().ModTime(); now != last {
+			last, since = now, time.Now()
+		}
+		return time.Since(since) > 3*time.Second
+	})
+}
+
+// patiently waits as long as a full queue may take.
+func (f *flood) patiently(what string, done func() bool) {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), 10*time.Minute)
+	defer cancel()
+	for tick := time.NewTicker(50 * time.Millisecond); !done(); {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			f.t.Errorf("waited in vain: %s", what)
+			return
+		}
+	}
+}
+
+func (f *flood) figures() string {
+	anonymous, resident := f.gauge.highest()
+	text := fmt.Sprintf("memory idle %d MiB, highest %d (resident %d), store %d MiB", f.gauge.idle.Anonymous>>10, anonymous>>10, resident>>10, f.storeFile().Size()>>20)
+	for _, r := range f.rates {
+		text += ", " + r
+	}
+	return text
+}
