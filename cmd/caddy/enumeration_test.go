@@ -126,8 +126,9 @@ func TestMeasureEnumerationFindsAPlant(t *testing.T) {
 			http.StatusAccepted, jsonAsk, columnAnswer,
 		},
 		{
-			"work at once", "reset/request.go", "due := now.Add(minMailDelay + rand.N(maxMailDelay-minMailDelay))",
-			"due := now.Add(0 * rand.N(maxMailDelay-minMailDelay))",
+			"work for an account at once", "reset/request.go", "\ts.added(jobMail)\n",
+			"\ts.added(jobMail)\n\tgo func() {\nif found, _ := s.config.Directory.Lookup(context.Background(), login); len(found) > 0 {\n" +
+				"_ = s.svc.store.Update(context.Background(), func(kv.Tx) error {\n" + fmt.Sprintf(spin, "2*time.Millisecond") + "return nil\n})\n}\n}()\n",
 			http.StatusAccepted, jsonAsk, columnAgain,
 		},
 	} {
