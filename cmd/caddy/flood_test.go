@@ -33,11 +33,11 @@ const (
 func TestTrialFlood(t *testing.T) {
 	t.Parallel()
 	tr := trial.New(t, "floods, bounds met")
-	const queue = 400
-	f := newFlood(t, tr, queue, "mails 100/1s", func(c *crowd) {
+	const queue = 200
+	f := newFlood(t, tr, queue, "mails 200/1s", func(c *crowd) {
 		c.plant(map[string][]string{
-			"reset/site.go":    {"maxQueuedJob = 100_000", fmt.Sprintf("maxQueuedJob = %d", queue), "DefaultCodeTTL = 10 * time.Minute", "DefaultCodeTTL = 2 * time.Second"},
-			"reset/sweeper.go": {"sweepInterval = 30 * time.Second", "sweepInterval = time.Second"},
+			"reset/site.go":    {"maxQueuedJob = 100_000", fmt.Sprintf("maxQueuedJob = %d", queue), "DefaultCodeTTL = 10 * time.Minute", "DefaultCodeTTL = time.Second"},
+			"reset/sweeper.go": {"sweepInterval = 30 * time.Second", "sweepInterval = 250 * time.Millisecond"},
 			"reset/key.go":     {"when.Truncate(time.Minute).Add(time.Minute)", "when.Truncate(time.Second).Add(time.Second)"},
 			"reset/job.go":     {"mailBackoff = []time.Duration{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "mailBackoff = []time.Duration{time.Second}"},
 			"web/body.go":      {"bodyTime = 15 * time.Second", "bodyTime = 2 * time.Second"},
@@ -56,12 +56,10 @@ func TestTrialFlood(t *testing.T) {
 
 	// Again: the room that the first ones have left is used again. A file of
 	// this size grows by doubling.
-	f.expired()
 	before := f.storeFile().Size()
 	for range 3 {
 		f.many(n)
 		f.recovered()
-		f.expired()
 	}
 	if after := f.storeFile().Size(); after > 2*before {
 		tr.Violation("the store grew from %d to %d bytes in floods like those before", before, after)
@@ -109,7 +107,7 @@ func newFlood(t *testing.T, tr *trial.Trial, queue int, mails string, prepare fu
 	f := &flood{trial: tr, queue: queue, other: "http://" + freeAddress(t)}
 	plan := crowdPlan{accounts: floodAccounts, global: mails, servers: "protocols h1 h2c", other: f.other}
 	if queue < 1000 {
-		plan.site = "link_ttl 2s"
+		plan.site = "link_ttl 1s"
 	}
 	f.crowd = newCrowd(t, tr.Rand(0), plan)
 	prepare(f.crowd)
@@ -234,7 +232,7 @@ func (f *flood) bounded(what string) {
 // by the rate of mails, 1000 a second for an hour at the most that is tested.
 func (f *flood) mintable() int64 {
 	if f.queue < 1000 {
-		return 100 * 10
+		return 200 * 10
 	}
 	return 1000 * 3600
 }
@@ -364,18 +362,6 @@ func (f *flood) recovered() {
 	f.patiently("descriptors and goroutines are as many as before", func() bool {
 		now = f.read()
 		return now.Descriptors <= idle.Descriptors+8 && now.Goroutines <= idle.Goroutines+40
-	})
-}
-
-// expired waits until the sweeper has nothing more to do.
-func (f *flood) expired() {
-	f.t.Helper()
-	last, since := f.storeFile().ModTime(), time.Now()
-	f.patiently("the store is quiet", func() bool {
-		if now := f.storeFile().ModTime(); now != last {
-			last, since = now, time.Now()
-		}
-		return time.Since(since) > 3*time.Second
 	})
 }
 
