@@ -38,9 +38,9 @@ func (f *flood) halfOpen(n int) {
 		var wg sync.WaitGroup
 		for _, c := range conns {
 			wg.Go(func() {
-				c.SetReadDeadline(time.Now().Add(time.Minute))
+				c.SetReadDeadline(time.Now().Add(40 * time.Second))
 				if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
-					f.trial.Violation("%s: one is open still after a minute", what)
+					f.trial.Violation("%s: one is open still after 40 s", what)
 				}
 			})
 		}
