@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/mutant"
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
+)
+
+// plant is a fault that a test must find.
+type plant = mutant.Mutant
+
+// maxMutant bounds one run of the tests of a mutant.
+const maxMutant = 5 * time.Minute
+
+// runMutants plants each fault and expects its test to fail. A fault that no
+// test finds is a violation: what it took away could be lost unseen.
+func (c *campaign) runMutants(ctx context.Context, limit time.Duration) []row {
+	mutants := slices.DeleteFunc(slices.Clone(c.mutants), func(m plant) bool { return !c.match.MatchString(m.String()) })
+	if len(mutants) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	rows := make([]row, len(mutants))
+	wrong := c.baselines(ctx, mutants)
+	places := make(chan struct{}, runtime.NumCPU())
+	var wg sync.WaitGroup
+	for i, m := range mutants {
+		places <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-places }()
+			rows[i] = c.plantOne(ctx, m, wrong[m.Package])
+			fmt.Fprintf(c.progress, "%s %s: %s\n", clock(), m, rows[i].Note)
+		})
+	}
+	wg.Wait()
+	return rows
+}
+
+// baselines runs the tests of all mutants without any, by package: a test that
+// fails anyway finds nothing. It returns what is wrong with each package.
+func (c *campaign) baselines(ctx context.Context, mutants []plant) map[string]string {
+	runs := make(map[string][]string)
+	for _, m := range mutants {
+		if !slices.Contains(runs[m.Package], m.Run) {
+			runs[m.Package] = append(runs[m.Package], m.Run)
+		}
+	}
+	wrong := make(map[string]string)
+	o, err := overlay.New("")
+	for pack, patterns := range runs {
+		l := newLedger()
+		if err == nil {
+			err = c.goTest(ctx, o.Root(), maxMutant, nil, []string{"-run", strings.Join(patterns, "|"), pack}, l.add)
+		}
+		if err != nil {
+			wrong[pack] = fmt.Sprintf("%v\n%s%s", err, l.stray, outputs(l))
+		}
+	}
+	return wrong
+}
+
+// plantOne runs the test of one mutant.
+func (c *campaign) plantOne(ctx context.Context, m plant, wrong string) row {
+	r := row{Phase: "mutants", State: unfinished, Package: m.Package, Test: m.Run}
+	r.Name = m.String()
+	r.Replay = "go run ./cmd/campaign -only mutants -run '" + regexp.QuoteMeta(m.String()) + "'"
+	if ctx.Err() != nil {
+		r.Note = "not begun"
+		return r
+	}
+	if wrong != "" {
+		r.State, r.Violations, r.Note, r.Output = violated, 1, "its test fails without it, too", wrong
+		return r
+	}
+	dir, err := os.MkdirTemp("", "campaign-mutant-")
+	if err != nil {
+		r.Note = err.Error()
+		return r
+	}
+	defer os.RemoveAll(dir)
+	root, env, err := planted(ctx, m, dir)
+	if err != nil {
+		r.State, r.Violations, r.Note = violated, 1, err.Error()
+		return r
+	}
+	began := time.Now()
+	l := newLedger()
+	err = c.goTest(ctx, root, maxMutant, env, []string{"-timeout", maxMutant.String(), "-run", m.Run, m.Package}, l.add)
+	r.Seconds = time.Since(began).Seconds()
+	r.Runs = 1
+	finder := l.finder()
+	switch {
+	case ctx.Err() != nil:
+		r.Note = "did not end"
+	case finder != "":
+		r.State, r.Note, r.Replay = passed, fmt.Sprintf("found by %s in %s", finder, seconds(r.Seconds)), ""
+	case err == nil:
+		r.State, r.Violations, r.Note = violated, 1, "survived"
+	default:
+		// It hangs, or kills the test binary: which test has found it, and
+		// whether one has, is not known.
+		r.State, r.Violations, r.Note, r.Output = violated, 1, "no test failed: "+err.Error(), l.stray+outputs(l)
+	}
+	return r
+}
+
+// planted returns the root of the module, and the environment in which every
+// build has the fault, those
+// that a test starts included: tests of the whole program build it themselves.
+func planted(ctx context.Context, m plant, dir string) (root string, env []string, err error) {
+	o, err := overlay.New(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	if err := o.Replace(m.File, m.Old, m.New); err != nil {
+		return "", nil, err
+	}
+	flag, err := o.Flag()
+	if err != nil {
+		return "", nil, err
+	}
+	flags, err := exec.CommandContext(ctx, "go", "env", "GOFLAGS").Output()
+	if err != nil {
+		return "", nil, fmt.Errorf("asking for GOFLAGS: %w", err)
+	}
+	env = []string{"GOFLAGS=" + strings.TrimSpace(string(flags)) + " " + flag}
+	// A test of the whole program would fail on a fault that does not build,
+	// and seem to have found it.
+	build := exec.CommandContext(ctx, "go", "build", "./"+path.Dir(m.File))
+	build.Dir, build.Env = o.Root(), append(os.Environ(), env...)
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", nil, fmt.Errorf("the mutant does not build: %w\n%s", err, out)
+	}
+	return o.Root(), env, nil
+}
+
+// finder returns the first test that failed, or that the test binary died of a
+// panic in another goroutine. That it took too long says nothing.
+func (l *ledger) finder() string {
+	for _, t := range l.tests {
+		if t.end == "fail" {
+			return t.test
+		}
+	}
+	if said := outputs(l); died.MatchString(said) && !strings.Contains(said, "panic: test timed out") {
+		return "the end of the test binary"
+	}
+	return ""
+}
+
+var died = regexp.MustCompile(`(?m)^(panic|fatal error): `)
+
+func outputs(l *ledger) string {
+	var b strings.Builder
+	for _, said := range l.builds {
+		b.WriteString(said)
+	}
+	for _, p := range l.packages {
+		b.WriteString(p.output)
+	}
+	for _, t := range l.tests {
+		b.WriteString(t.output)
+	}
+	return keep(b.String())
+}
