@@ -270,3 +270,30 @@ func TestSecretsAreStoredAsHashes(t *testing.T) {
 		}
 	})
 }
+
+// Whoever holds a link, or only knows which grant it is for, cannot end it as
+// its owner could.
+func TestCancelNeedsItsOwnToken(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		if err := w.site.Cancel(context.Background(), token(l.Link), client); !errors.Is(err, reset.ErrGrant) {
+			t.Errorf("cancelling with the token of the link: %v", err)
+		}
+		w.wantChange(token(l.Link), first, reset.StatusChanged)
+	})
+}
+
+// What was asked for long ago, before the server was down for hours, would only
+// surprise.
+func TestNothingStaleIsMailed(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.ask("alice")
+		w.stop()
+		time.Sleep(61 * time.Minute)
+		w.start()
+		time.Sleep(10 * time.Minute)
+		if n := w.relay.count(reset.LetterReset); n != 0 {
+			t.Errorf("%d mails for a request of an hour ago", n)
+		}
+	})
+}

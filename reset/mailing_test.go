@@ -86,7 +86,7 @@ func TestRetriesCountOnceAgainstTheLimits(t *testing.T) {
 		w.ask("alice")
 		time.Sleep(20 * time.Minute) // five attempts
 		w.relay.say(nil)
-		time.Sleep(15 * time.Minute)
+		w.until(15*time.Minute, "the mail of that request", func() bool { return w.relay.count(reset.LetterReset) == 1 })
 		for range 4 { // the rest of five an hour
 			w.letter("alice")
 			time.Sleep(61 * time.Second)

@@ -2,6 +2,7 @@ package reset_test
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -152,6 +153,40 @@ func (s *failing) Update(ctx context.Context, fn func(kv.Tx) error) error {
 		return broken{s.Store}.Update(ctx, fn)
 	}
 	return s.Store.Update(ctx, fn)
+}
+
+// A job that cannot be read is put aside with an alarm, and holds up no other.
+func TestDamagedJobHoldsUpNoOther(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.ask("alice")
+		damaged := 0
+		err := w.store.Update(context.Background(), func(tx kv.Tx) error {
+			for line := range strings.Lines(w.dump()) {
+				text, _, _ := strings.Cut(line, " ")
+				key, err := hex.DecodeString(text)
+				if err != nil || key[0] != 'j' {
+					continue
+				}
+				damaged++
+				if err := tx.Put(key, []byte("{")); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil || damaged != 1 {
+			t.Fatalf("%d jobs damaged: %v", damaged, err)
+		}
+		w.letter("bob")
+		if !strings.Contains(w.logText(), "could not be read") {
+			t.Error("no alarm")
+		}
+		for line := range strings.Lines(w.dump()) {
+			if strings.HasSuffix(line, " {\n") {
+				t.Errorf("it is still in the queue: %s", line)
+			}
+		}
+	})
 }
 
 // slow is a store that takes its time and gives up when its caller does.
