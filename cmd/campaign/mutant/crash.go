@@ -1,0 +1,132 @@
+package mutant
+
+// afterCrash break: after a crash the store opens and every job continues.
+var afterCrash = []Mutant{
+	{
+		Gone: "leases of a dead process are freed at the start",
+		File: "reset/queue.go",
+		Old: `	err := s.postpone(ctx, h, 0, nil)
+	if errors.Is(err, errStale) {
+		return nil
+	}
+	return err`,
+		New: `	return nil`,
+		Run: "^TestInvariantJobsContinueAfterACrash$",
+	},
+	{
+		Gone: "a new store takes nobody's place",
+		File: "embeddedstore/file.go",
+		Old:  "switch err := os.Link(tmp, path); {",
+		New:  "switch err := os.Rename(tmp, path); {",
+		Run:  "^TestCreateAtOnce$",
+	},
+	{
+		Gone: "an empty file is not a new store",
+		File: "embeddedstore/file.go",
+		Old:  "case info.Size() == 0:",
+		New:  "case false:",
+		Run:  "^TestOpenBadFile$",
+	},
+	{
+		Gone: "a store is complete before it has its name",
+		File: "embeddedstore/file.go",
+		Old:  "if err := create(s.path); err != nil {",
+		New:  "if err := os.WriteFile(s.path, nil, 0o600); err != nil {",
+		Run:  "^TestKill$",
+	},
+	{
+		Gone: "no key is made beside a store with records",
+		File: "caddymodule/pool.go",
+		Old: `		if used {
+			return nil, fmt.Errorf("the store has records`,
+		New: `		if false {
+			return nil, fmt.Errorf("the store has records`,
+		Run: "^TestDamagedStore$",
+	},
+	{
+		Gone: "all pages are read at the start",
+		File: "embeddedstore/file.go",
+		Old:  "return walk(ctx, tx, s.file)",
+		New:  "return nil",
+		Run:  "^TestFlippedBytes$",
+	},
+	{
+		Gone: "what was read after a failed commit waits for the next commit",
+		File: "embeddedstore/writer.go",
+		Old:  "if !wrote && s.commitErr == nil {",
+		New:  "if !wrote {",
+		Run:  "^TestDiskRefusesWrites$",
+	},
+	{
+		Gone: "a store that was moved away is not written",
+		File: "embeddedstore/watch.go",
+		Old:  "case !os.SameFile(info, w.self):",
+		New:  "case false:",
+		Run:  "^TestMovedAway$",
+	},
+	{
+		Gone: "a store that was truncated is not written",
+		File: "embeddedstore/watch.go",
+		Old:  "case info.Size() < w.size:",
+		New:  "case false:",
+		Run:  "^TestTruncatedWhileRunning$",
+	},
+	{
+		Gone: "only what has expired is swept",
+		File: "reset/sweeper.go",
+		Old:  "if until.After(now) {",
+		New:  "if false {",
+		Run:  "^TestPendingChangeCanBeCancelledToItsEnd$",
+	},
+	{
+		Gone: "each opening raises the generation",
+		File: "kv/sealed/sentinel.go",
+		Old:  "next.generation = max(s.generation, marker) + 1",
+		New:  "next.generation = max(s.generation, marker)",
+		Run:  "^TestRekey$",
+	},
+	{
+		Gone: "a damaged record hides no other",
+		File: "kv/sealed/store.go",
+		Old: `			value, err := r.store.open(row.Key, row.Value)
+			if err != nil {
+				continue
+			}`,
+		New: `			value, err := r.store.open(row.Key, row.Value)
+			if err != nil {
+				return nil, err
+			}`,
+		Run: "^TestDamaged$",
+	},
+	{
+		Gone: "a key file is never written over",
+		File: "kv/sealed/key.go",
+		Old:  "os.O_WRONLY|os.O_CREATE|os.O_EXCL",
+		New:  "os.O_WRONLY|os.O_CREATE",
+		Run:  "^TestKeyFile$",
+	},
+	{
+		Gone: "the dialect of a request is stored",
+		File: "reset/request.go",
+		Old:  "j.Login, j.Dialect = login, r.Dialect",
+		New:  "j.Login = login",
+		Run:  "^TestDialectWordsAndLifeReachTheLetter$",
+	},
+	{
+		Gone: "a store that has records has a sentinel",
+		File: "kv/sealed/open.go",
+		Old: `	if used {
+		return fmt.Errorf("%w: there are records`,
+		New: `	if used && false {
+		return fmt.Errorf("%w: there are records`,
+		Run: "^TestSentinelMissing$",
+	},
+	{
+		Gone: "a row that cannot be read is set aside",
+		File: "reset/worker.go",
+		Old: `		s.setAside(ctx, row)
+		return false`,
+		New: `		return false`,
+		Run: "^TestDamagedJobHoldsUpNoOther$",
+	},
+}

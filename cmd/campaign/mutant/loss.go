@@ -1,0 +1,115 @@
+package mutant
+
+// nothingLost break: a change that was accepted is applied, refused or
+// reported, and the newest wins.
+var nothingLost = []Mutant{
+	{
+		Gone: "the job of a change is stored with it",
+		File: "reset/change.go",
+		Old:  "if err := s.addJob(tx, jobChange, j, due); err != nil {",
+		New:  "if err := func(...any) error { return nil }(j, due); err != nil {",
+		Run:  "^TestSecondAttemptIsInTime$",
+	},
+	{
+		Gone: "a change that was not stored is not accepted",
+		File: "reset/change.go",
+		Old: `	case err != nil:
+		return Result{}, s.unavailable("accepting a new password", err)
+	}
+	s.log.Info`,
+		New: `	}
+	s.log.Info`,
+		Run: "^TestNothingIsAcceptedThatIsNotStored$",
+	},
+	{
+		Gone: "a request that was not stored is not accepted",
+		File: "reset/request.go",
+		Old: `	if err != nil {
+		return "", s.unavailable("accepting a request", err)
+	}
+`,
+		Run: "^TestNothingIsAcceptedThatIsNotStored$",
+	},
+	{
+		Gone: "a change that was applied sends its notice",
+		File: "reset/attempt.go",
+		Old:  "if !attended || outcome.Verdict == Applied || outcome.Verdict == Retry || r.Change.Replaced {",
+		New:  "if !attended || outcome.Verdict == Retry || r.Change.Replaced {",
+		Run:  "^TestInvariantOneChangePerGrant$",
+	},
+	{
+		Gone: "a cancelled change that was applied is reported",
+		File: "reset/attempt.go",
+		Old:  "noticed = v == Applied || v == Retry && r.Change == nil",
+		New:  "noticed = v == Retry && r.Change == nil",
+		Run:  "^TestCancellingAChangeInFlightSilencesNothing$",
+	},
+	{
+		Gone: "a cancelled change whose outcome nobody knows is reported",
+		File: "reset/attempt.go",
+		Old:  "noticed = v == Applied || v == Retry && r.Change == nil",
+		New:  "noticed = v == Applied",
+		Run:  "^TestCancellingAChangeInFlightWithoutAnAnswerIsReported$",
+	},
+	{
+		Gone: "a cancelled change that had replaced another is reported",
+		File: "reset/access.go",
+		Old:  "if lost = r.Change.Replaced; lost {",
+		New:  "if lost = false; lost {",
+		Run:  "^TestReplacedChangeIsReportedWhenTheNewerOneComesToNothing$",
+	},
+	{
+		Gone: "a wrong Retry-After parks no change",
+		File: "webhookout/answer.go",
+		Old:  "return min(max(wait, 0), maxRetryAfter)",
+		New:  "return max(wait, 0)",
+		Run:  "^TestRetryAfter$",
+	},
+	{
+		Gone: "two updates of a batch see each other's writes",
+		File: "embeddedstore/writer.go",
+		Old:  "err = r.bucket.Put(key, value)",
+		New:  "defer r.bucket.Put(key, value)",
+		Run:  "^TestConformance$",
+	},
+	{
+		Gone: "a sequence is above every earlier one",
+		File: "reset/record.go",
+		Old:  "r.Sequence = max(r.Sequence+1, now.UnixMilli())",
+		New:  "r.Sequence = now.UnixMilli()",
+		Run:  "^TestSequencesOfOneInstant$",
+	},
+	{
+		Gone: "the owner of a replaced change is told",
+		File: "reset/attempt.go",
+		Old:  "if !attended || outcome.Verdict == Applied || outcome.Verdict == Retry || r.Change.Replaced {",
+		New:  "if !attended || outcome.Verdict == Applied || outcome.Verdict == Retry {",
+		Run:  "^TestReplacedChangeIsReportedBesideThePage$",
+	},
+	{
+		Gone: "who does not wait any more is told by mail",
+		File: "reset/attempt.go",
+		Old:  "if !attended || outcome.Verdict == Applied || outcome.Verdict == Retry || r.Change.Replaced {",
+		New:  "if _ = attended; outcome.Verdict == Applied || outcome.Verdict == Retry || r.Change.Replaced {",
+		Run:  "^TestPersonWhoLeftIsToldByMail$",
+	},
+	{
+		Gone: "a change that ran out of time is reported",
+		File: "reset/attempt.go",
+		Old:  "return s.endChange(tx, &h, r, now, &notice)",
+		New: `_ = notice
+		return s.endChange(tx, &h, r, now, nil)`,
+		Run: "^TestOlderCopyOfTheStore$",
+	},
+	{
+		Gone: "no result leaves before its batch is committed",
+		File: "embeddedstore/writer.go",
+		Old: `			if err != nil {
+				u.err = err
+			}
+			u.result <- u.err`,
+		New: `			_ = err
+			u.result <- u.err`,
+		Run: "^TestDiskRefusesWrites$",
+	},
+}

@@ -1,0 +1,101 @@
+package mutant
+
+// neighbours break: others are served whatever happens to us.
+var neighbours = []Mutant{
+	{
+		Gone: "a panic while answering becomes an answer",
+		File: "web/exchange.go",
+		Old: `	defer x.rescue()
+`,
+		Run: "^TestDomainIsReleased$",
+	},
+	{
+		Gone: "a panic of bbolt is an error",
+		File: "embeddedstore/store.go",
+		Old: `		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, v)
+		}`,
+		New: `		_ = fmt.Errorf`,
+		Run: "^TestOpenBadFile$",
+	},
+	{
+		Gone: "Caddy starts without the store",
+		File: "caddymodule/app.go",
+		Old:  "if caddy.ActiveContext().Context != nil {",
+		New:  "if true {",
+		Run:  "^TestDialectsWhileTheStoreIsDown$",
+	},
+	{
+		Gone: "a panic while opening is an error",
+		File: "caddymodule/pool.go",
+		Old: `		if e := recover(); e != nil {
+			err = fmt.Errorf("opening store: the store is damaged (%T)", e)
+		}
+`,
+		Run: "^TestPoolOutlivesFaults$",
+	},
+	{
+		Gone: "lines about requests are paced",
+		File: "caddymodule/requestlog.go",
+		Old:  "if !l.pace.Allow() {",
+		New:  "if false {",
+		Run:  "^TestRequestLogIsPaced$",
+	},
+	{
+		Gone: "a body is bounded",
+		File: "web/body.go",
+		Old:  "http.MaxBytesReader(w, r.Body, limit)",
+		New:  "r.Body",
+		Run:  "^TestBody$",
+	},
+	{
+		Gone: "the answers of a relay are bounded",
+		File: "smtpout/conn.go",
+		Old:  "if c.left <= 0 {",
+		New:  "if false {",
+		Run:  "^TestFlood$",
+	},
+	{
+		Gone: "a write to a relay has a deadline",
+		File: "smtpout/conn.go",
+		Old: `	c.SetWriteDeadline(time.Now().Add(c.commandTimeout))
+`,
+		Run: "^TestSlow$",
+	},
+	{
+		Gone: "the same alarm is logged once a minute",
+		File: "reset/reset.go",
+		Old: `	if !s.shared.alarms.due(what, time.Now()) {
+		return
+	}
+`,
+		New: `	_ = what
+`,
+		Run: "^TestAlarmIsLoggedOnceAMinute$",
+	},
+	{
+		Gone: "a panic in a job ends the attempt only",
+		File: "reset/worker.go",
+		Old: `	defer s.svc.recovered(s.config.ID, "running a "+k.String()+" job")
+`,
+		Run: "^TestPanicsOfAdaptersEndOneAttempt$",
+	},
+	{
+		Gone: "a panic while reading the queue ends nothing",
+		File: "reset/worker.go",
+		Old: `	defer s.svc.recovered(s.config.ID, "reading a queue")
+`,
+		Run: "^TestPanicsOfTheStoreEndNoWorker$",
+	},
+	{
+		Gone: "a memory fault in the mapping is an error",
+		File: "embeddedstore/store.go",
+		Old: `	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+
+	var result`,
+		New: `	defer debug.SetPanicOnFault(debug.SetPanicOnFault(false))
+
+	var result`,
+		Run: "^TestTruncatedWhileRunning$",
+	},
+}
