@@ -38,7 +38,8 @@ func (c *campaign) fuzz(ctx context.Context, limit time.Duration) []row {
 		// What the other phases have left over is not used up.
 		limit = min(limit, time.Duration(fuzzShare*float64(c.total)))
 	}
-	each := limit / time.Duration(len(targets))
+	// The rest goes into building them: each is instrumented anew.
+	each := limit * 2 / 3 / time.Duration(len(targets))
 	var rows []row
 	for _, n := range targets {
 		var r row

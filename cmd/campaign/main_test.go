@@ -64,7 +64,7 @@ func TestCampaign(t *testing.T) {
 // A trial that does not end is cut off, and said.
 func TestCampaignIsBounded(t *testing.T) {
 	t.Setenv("TINY_HANG", "1")
-	rows, status := campaignOn(t, "-for", "8s", "-only", "trials", "-run", "Hangs")
+	rows, status := campaignOn(t, "-for", "4s", "-only", "trials", "-run", "Hangs")
 	if r := rows["cmd/campaign/testdata/tiny.TestTrialHangs"]; r.State != unfinished || status != 1 {
 		t.Errorf("status %d, %+v", status, r)
 	}

@@ -50,6 +50,8 @@ type campaign struct {
 // one does not need is there for the next.
 func (c *campaign) run(ctx context.Context) []row {
 	end := time.Now().Add(c.total)
+	ctx, cancel := context.WithDeadline(ctx, end.Add(2*cutGrace))
+	defer cancel()
 	var rows []row
 	if c.only != "mutants" { // the others need to know which tests there are
 		rows = c.list(ctx)

@@ -121,6 +121,29 @@ var contracts = []Mutant{
 		Run: "^TestRefusedLoginAtTheRelayIsNotHammered$",
 	},
 	{
+		Gone: "a mail that nobody asked for is not sent",
+		File: "web/start.go",
+		Old:  "if isUnasked(c.x.r.Header) {",
+		New:  "if false {",
+		Run:  "^TestStartOfNobody$",
+	},
+	{
+		Gone: "a message has at most the size that receivers take",
+		File: "webhookout/client.go",
+		Old:  "if len(m.Body) > maxBody {",
+		New:  "if false {",
+		Run:  "^TestPostRefusesBadMessages$",
+	},
+	{
+		Gone: "a token from the path is not folded",
+		File: "web/route.go",
+		Old: `raw := strings.TrimRight(r.URL.EscapedPath(), "/")
+`,
+		New: `raw := strings.ToLower(strings.TrimRight(r.URL.EscapedPath(), "/"))
+`,
+		Run: "^TestLinkPage$",
+	},
+	{
 		Gone: "a new mail leaves the consecutive count",
 		File: "reset/mint.go",
 		Old: `r.Tries = 0

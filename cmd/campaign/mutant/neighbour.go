@@ -63,6 +63,20 @@ var neighbours = []Mutant{
 		Run: "^TestSlow$",
 	},
 	{
+		Gone: "an answer is not unpacked",
+		File: "webhookout/client.go",
+		Old: `	h.Set("Accept-Encoding", "identity")
+`,
+		Run: "^TestRequestOnTheWire$",
+	},
+	{
+		Gone: "the limit of an IPv6 client is that of its /64",
+		File: "reset/limiter.go",
+		Old:  "ip.Prefix(64)",
+		New:  "ip.Prefix(128)",
+		Run:  "^TestRequestsPerAddress$",
+	},
+	{
 		Gone: "the same alarm is logged once a minute",
 		File: "reset/reset.go",
 		Old: `	if !s.shared.alarms.due(what, time.Now()) {
