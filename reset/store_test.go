@@ -177,6 +177,7 @@ func TestDamagedJobHoldsUpNoOther(t *testing.T) {
 		if err != nil || damaged != 1 {
 			t.Fatalf("%d jobs damaged: %v", damaged, err)
 		}
+		time.Sleep(3 * time.Second) // it is due, and first in the queue
 		w.letter("bob")
 		if !strings.Contains(w.logText(), "could not be read") {
 			t.Error("no alarm")

@@ -33,14 +33,14 @@ func (c *campaign) runMutants(ctx context.Context, limit time.Duration) []row {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	rows := make([]row, len(mutants))
-	wrong := c.baselines(ctx, mutants)
+	bases := c.baselines(ctx, mutants)
 	places := make(chan struct{}, runtime.NumCPU())
 	var wg sync.WaitGroup
 	for i, m := range mutants {
 		places <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-places }()
-			rows[i] = c.plantOne(ctx, m, wrong[m.Package])
+			rows[i] = c.plantOne(ctx, m, bases[m.Package])
 			fmt.Fprintf(c.progress, "%s %s: %s\n", clock(), m, rows[i].Note)
 		})
 	}
@@ -48,39 +48,65 @@ func (c *campaign) runMutants(ctx context.Context, limit time.Duration) []row {
 	return rows
 }
 
-// baselines runs the tests of all mutants without any, by package: a test that
-// fails anyway finds nothing. It returns what is wrong with each package.
-func (c *campaign) baselines(ctx context.Context, mutants []plant) map[string]string {
+// A baseline is how the tests of a package end without a mutant: one that fails
+// anyway finds nothing.
+type baseline struct {
+	err    error
+	ledger *ledger
+}
+
+// baselines runs the tests of all mutants, by package.
+func (c *campaign) baselines(ctx context.Context, mutants []plant) map[string]baseline {
 	runs := make(map[string][]string)
 	for _, m := range mutants {
 		if !slices.Contains(runs[m.Package], m.Run) {
 			runs[m.Package] = append(runs[m.Package], m.Run)
 		}
 	}
-	wrong := make(map[string]string)
+	bases := make(map[string]baseline)
 	o, err := overlay.New("")
 	for pack, patterns := range runs {
-		l := newLedger()
+		b := baseline{err: err, ledger: newLedger()}
 		if err == nil {
-			err = c.goTest(ctx, o.Root(), maxMutant, nil, []string{"-run", strings.Join(patterns, "|"), pack}, l.add)
+			b.err = c.goTest(ctx, o.Root(), maxMutant, nil, []string{"-run", strings.Join(patterns, "|"), pack}, b.ledger.add)
 		}
-		if err != nil {
-			wrong[pack] = fmt.Sprintf("%v\n%s%s", err, l.stray, outputs(l))
+		bases[pack] = b
+	}
+	return bases
+}
+
+// fails says what is wrong with the test of a mutant, "" if nothing is.
+func (b baseline) fails(m plant) string {
+	if b.err == nil {
+		return ""
+	}
+	known := false
+	for _, t := range b.ledger.tests {
+		if t.end == "pass" || t.end == "skip" || t.test != topOf(t.test) {
+			continue
+		}
+		known = true
+		if matched, err := regexp.MatchString(m.Run, t.test); matched || err != nil {
+			return t.output
 		}
 	}
-	return wrong
+	if known {
+		return "" // it was another test
+	}
+	return fmt.Sprintf("%v\n%s%s", b.err, b.ledger.stray, outputs(b.ledger))
 }
 
 // plantOne runs the test of one mutant.
-func (c *campaign) plantOne(ctx context.Context, m plant, wrong string) row {
+func (c *campaign) plantOne(ctx context.Context, m plant, base baseline) row {
 	r := row{Phase: "mutants", State: unfinished, Package: m.Package, Test: m.Run}
 	r.Name = m.String()
-	r.Replay = "go run ./cmd/campaign -only mutants -run '" + regexp.QuoteMeta(m.String()) + "'"
+	// In single quotes for the shell, so without one.
+	r.Replay = "go run ./cmd/campaign -only mutants -run '" + strings.ReplaceAll(regexp.QuoteMeta(m.String()), "'", ".") + "'"
 	if ctx.Err() != nil {
 		r.Note = "not begun"
 		return r
 	}
-	if wrong != "" {
+	if wrong := base.fails(m); wrong != "" {
 		r.State, r.Violations, r.Note, r.Output = violated, 1, "its test fails without it, too", wrong
 		return r
 	}

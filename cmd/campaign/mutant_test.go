@@ -45,9 +45,15 @@ func TestMutants(t *testing.T) {
 	}
 	t.Run("a test that fails anyway", func(t *testing.T) {
 		t.Parallel()
-		c := &campaign{match: regexp.MustCompile(""), progress: io.Discard, mutants: []plant{with(func(m *plant) { m.Run = "^TestBroken$" })}}
-		if rows := c.runMutants(t.Context(), time.Minute); rows[0].State != violated || !strings.Contains(rows[0].Note, "without it") {
-			t.Errorf("%+v", rows)
+		c := &campaign{match: regexp.MustCompile(""), progress: io.Discard, mutants: []plant{
+			with(func(m *plant) { m.Run = "^TestBroken$" }), lower,
+		}}
+		rows := c.runMutants(t.Context(), time.Minute)
+		if rows[0].State != violated || !strings.Contains(rows[0].Note, "without it") || !strings.Contains(rows[0].Output, "fails anyway") {
+			t.Errorf("%+v", rows[0])
+		}
+		if rows[1].State != passed {
+			t.Errorf("another test's failure counts: %+v", rows[1])
 		}
 	})
 }
