@@ -101,8 +101,8 @@ var afterCrash = []Mutant{
 	{
 		Gone: "a key file is never written over",
 		File: "kv/sealed/key.go",
-		Old:  "os.O_WRONLY|os.O_CREATE|os.O_EXCL",
-		New:  "os.O_WRONLY|os.O_CREATE",
+		Old:  "os.Link(f.Name(), path)",
+		New:  "os.Rename(f.Name(), path)",
 		Run:  "^TestKeyFile$",
 	},
 	{
