@@ -32,16 +32,16 @@ func (j *journey) walk() {
 	all.Wait()
 }
 
-// begun leaves work of every kind behind: a request, a change that the app does
-// not take and a grant that is in use.
+// begun leaves work behind: requests, and a change that the app does not take.
 func (j *journey) begun() {
 	p := j.people[1]
 	m, ok := j.asks(p)
 	if !ok {
 		return
 	}
-	j.outage.begin(p)
+	j.App.SetDown(true)
 	j.gives(p, j.token(m), freshPassword())
+	j.App.SetDown(false)
 	for _, p := range j.people {
 		j.requests(p)
 	}

@@ -133,58 +133,67 @@ func (c crash) meet(t testing.TB, program string, patience time.Duration) (repor
 	return report
 }
 
-// reached lists the points that a journey reaches, and those that a program
-// reaches which recovers from a crash in the middle of one.
-func reached(t testing.TB, program string) (first, recovering []crashpoint.Point) {
+// passed lists the points that a journey comes by which no crash ends, and
+// returns its story.
+func passed(t testing.TB, program string) ([]crashpoint.Point, *story) {
 	t.Helper()
 	w := newWorld(t)
 	w.Binary = program
 	o := new(outage)
 	s := newStory(w, people(3), o.wrap)
-	list := func(name string, during func()) []crashpoint.Point {
-		path := filepath.Join(w.Home, name)
-		w.Env[crashpoint.ListVariable] = path
-		during()
-		points, err := crashpoint.Read(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Remove(path); err != nil {
-			t.Fatal(err)
-		}
-		slices.SortFunc(points, func(a, b crashpoint.Point) int { return strings.Compare(a.Name, b.Name) })
-		return points
-	}
-	first = list("first", func() {
+	points := s.lists(func() {
 		if !s.begin() {
 			t.Fatalf("the program does not start:\n%s", w.log)
 		}
 		newJourney(s, o).walk()
-		o.over()
 		s.wasKilled()
 	})
-	delete(w.Env, crashpoint.ListVariable)
+	return points, s
+}
+
+// reached lists the points of a journey, and those that a program comes by which
+// recovers from a crash in the middle of one.
+func reached(t testing.TB, program string) (first, recovering []crashpoint.Point) {
+	t.Helper()
+	first, s := passed(t, program)
 	if !s.begin() {
-		t.Fatalf("the program does not start again:\n%s", w.log)
+		t.Fatalf("the program does not start again:\n%s", s.log)
 	}
-	newJourney(s, o).begun()
+	newJourney(s, new(outage)).begun()
 	s.crash()
-	o.over()
-	recovering = list("recovering", func() {
+	recovering = s.lists(func() {
 		if !s.begin() {
-			t.Fatalf("the program does not start a third time:\n%s", w.log)
+			t.Fatalf("the program does not start a third time:\n%s", s.log)
 		}
 		s.recovers()
 		s.wasKilled()
 	})
-	delete(w.Env, crashpoint.ListVariable)
 	if !s.begin() {
-		t.Fatalf("the program does not start a last time:\n%s", w.log)
+		t.Fatalf("the program does not start a last time:\n%s", s.log)
 	}
 	if err := s.holds(); err != nil {
 		t.Fatalf("without a crash at any point: %v", err)
 	}
 	return first, recovering
+}
+
+// lists returns the points that a program comes by, sorted, so that chance
+// chooses the same ones again.
+func (s *story) lists(during func()) []crashpoint.Point {
+	s.t.Helper()
+	path := filepath.Join(s.Home, "points")
+	s.Env[crashpoint.ListVariable] = path
+	during()
+	delete(s.Env, crashpoint.ListVariable)
+	points, err := crashpoint.Read(path)
+	if err == nil {
+		err = os.Remove(path)
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	slices.SortFunc(points, func(a, b crashpoint.Point) int { return strings.Compare(a.Name, b.Name) })
+	return points
 }
 
 // wasKilled ends a program that has not died already, as an operator does, and
@@ -204,11 +213,13 @@ func (s *story) wasKilled() bool {
 
 // crashTrial kills a program at many points, one run each.
 func crashTrial(t *testing.T, tr *trial.Trial, program string, wide int, choose func(first, recovering []crashpoint.Point) []crash) {
+	var first, recovering []crashpoint.Point
 	var crashes []crash
 	if one, ok := crashFromEnvironment(); ok {
 		crashes = []crash{one}
 	} else {
-		crashes = choose(reached(t, program))
+		first, recovering = reached(t, program)
+		crashes = choose(slices.Clone(first), recovering)
 	}
 	reports := make([]crashReport, len(crashes))
 	beside(t, wide, len(crashes), func(t testing.TB, n int) {
@@ -234,5 +245,5 @@ func crashTrial(t *testing.T, tr *trial.Trial, program string, wide int, choose 
 	if 2*died < len(crashes) {
 		t.Errorf("only %d of %d runs came to a crash: most of them have tried nothing", died, len(crashes))
 	}
-	tr.Figures(fmt.Sprintf("%d points, %d crashes, %d of them again while recovering", len(points), died, again))
+	tr.Figures(fmt.Sprintf("%d of %d points, %d crashes, %d of them again while recovering", len(points), len(first), died, again))
 }
