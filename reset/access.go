@@ -1,6 +1,7 @@
 package reset
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/netip"
@@ -21,6 +22,12 @@ func (s *Site) locate(tx getter, t token, now time.Time) (key []byte, r *record,
 	}
 	if r, err = s.svc.loadRecord(tx, row.Account, now); err != nil {
 		return nil, nil, nil, err
+	}
+	// The sites of a store share its table of grants. A token of one that
+	// opened a record for another would set the password of whoever has the same
+	// account id in that site's app.
+	if !bytes.Equal(row.Account, s.accountKey(r.Account.ID)) {
+		return nil, nil, nil, ErrGrant
 	}
 	if g = r.grant(t.grant); g == nil || r.Decoy {
 		return nil, nil, nil, ErrGrant

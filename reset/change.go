@@ -35,7 +35,7 @@ func (s *Site) Change(ctx context.Context, n NewPassword) (Result, error) {
 		return Result{}, err
 	}
 	account, claimed, err := s.first(ctx, t)
-	if errors.Is(err, ErrGrant) && s.svc.shared.receipts.has(newReceipt(t, n.Password), time.Now()) {
+	if errors.Is(err, ErrGrant) && s.svc.shared.receipts.has(s.newReceipt(t, n.Password), time.Now()) {
 		return Result{Status: StatusChanged}, nil
 	}
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *Site) accept(ctx context.Context, t token, typed, format, password stri
 		At: now.UnixMilli(), Deadline: a.job.Deadline,
 	}
 	f := s.svc.shared.flights.begin(a.change.ID, typed)
-	f.receipt = newReceipt(t, typed)
+	f.receipt = s.newReceipt(t, typed)
 	f.join()
 	err = s.update(ctx, a.write)
 	if err != nil || !a.leased {

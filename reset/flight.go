@@ -3,6 +3,7 @@ package reset
 import (
 	"context"
 	"crypto/sha256"
+	"slices"
 	"sync"
 	"time"
 )
@@ -56,11 +57,13 @@ func (f *flights) get(change id) *flight {
 	return f.running[change]
 }
 
-// A receipt names a token together with the password that was set with it.
+// A receipt names a token together with the password that was set with it, at
+// one site.
 type receipt [sha256.Size]byte
 
-func newReceipt(t token, typed string) receipt {
-	return sha256.Sum256(append(append(t.grant[:], t.verifier[:]...), typed...))
+func (s *Site) newReceipt(t token, typed string) receipt {
+	site := sha256.Sum256([]byte(s.config.ID)) // of one length: nothing runs together
+	return sha256.Sum256(slices.Concat(site[:], t.grant[:], t.verifier[:], []byte(typed)))
 }
 
 // receipts are of the changes that were applied not long ago, so that the
