@@ -248,7 +248,7 @@ func misspelling(rng *rand.Rand) (spell func(token, place string) string, how st
 	case 3:
 		return in(strings.ToLower), "small letters"
 	case 4:
-		return in(strings.NewReplacer("-", "+", "_", "/").Replace), "the other alphabet"
+		return in(func(s string) string { return s[:at] + "+" + s[at+1:] }), "a character of the other alphabet"
 	case 5:
 		return in(func(s string) string { return s + " " }), "a space behind"
 	case 6:
@@ -264,5 +264,10 @@ func misspelling(rng *rand.Rand) (spell func(token, place string) string, how st
 	case 11:
 		return in(func(s string) string { return s[:at] + "\u200b" + s[at:] }), "an invisible character"
 	}
-	return in(func(s string) string { return s[:len(s)-1] + "A" }), "another last character"
+	return in(func(s string) string {
+		if s[len(s)-1] == 'A' {
+			return s[:len(s)-1] + "B"
+		}
+		return s[:len(s)-1] + "A"
+	}), "another last character"
 }
