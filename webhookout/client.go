@@ -40,8 +40,6 @@ const (
 	maxBody = 20_000
 	// maxHeader bounds the header of an answer, floods of 1xx included.
 	maxHeader = 64 << 10
-	// idleTimeout is short, as many app servers hang up early themselves.
-	idleTimeout = 30 * time.Second
 )
 
 // Options are the settings of a [Client].
@@ -144,15 +142,18 @@ func New(o Options) (*Client, error) {
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 				return e.dial(ctx, net.Dialer{Timeout: o.Timeout}, network, address)
 			},
-			Protocols:       &protocols,
-			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+			Protocols: &protocols,
+			// With the cache, a connection for each message costs no signature.
+			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(1)},
 			// As with dialling: a connection being opened outlives the request that
 			// it was for and counts as one, which a silent peer could make last.
-			TLSHandshakeTimeout:    o.Timeout,
-			DisableCompression:     true, // a small answer could unpack to gigabytes
-			MaxConnsPerHost:        o.Connections,
-			MaxIdleConnsPerHost:    o.Connections,
-			IdleConnTimeout:        idleTimeout,
+			TLSHandshakeTimeout: o.Timeout,
+			DisableCompression:  true, // a small answer could unpack to gigabytes
+			MaxConnsPerHost:     o.Connections,
+			// What comes on a kept connection behind an answer, such as the body of
+			// a 204, net/http quotes in the log of the process: an app that echoes
+			// would put the password there.
+			DisableKeepAlives:      true,
 			MaxResponseHeaderBytes: maxHeader,
 		},
 	}, nil
@@ -160,10 +161,7 @@ func New(o Options) (*Client, error) {
 
 // Post signs a message for now and sends it once. It first waits, no longer
 // than ctx allows, until fewer than [Options.Connections] exchanges are under
-// way; then [Options.Timeout] runs.
-//
-// A connection of an earlier exchange that the app has hung up meanwhile is
-// replaced by another one, at once and with the same id.
+// way; then [Options.Timeout] runs. Each exchange has a connection of its own.
 func (c *Client) Post(ctx context.Context, m Message) Answer {
 	if !validID(m.ID) {
 		return Answer{Err: &fault{text: "webhook id is not visible ASCII without a dot"}}
@@ -194,8 +192,8 @@ func (c *Client) Post(ctx context.Context, m Message) Answer {
 	return readAnswer(resp)
 }
 
-// Close closes the connections that are not in use. Exchanges under way end
-// by themselves.
+// Close closes connections that were opened and not needed. Exchanges under way
+// end by themselves.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
 func (c *Client) setHeader(h http.Header, m Message) {
@@ -214,10 +212,6 @@ func (c *Client) setHeader(h http.Header, m Message) {
 	h.Set(headerID, m.ID)
 	h.Set(headerTimestamp, timestamp)
 	h.Set(headerSignature, strings.Join(signatures, " "))
-	// Empty, it is not sent, but tells the transport that a repeat is harmless,
-	// which the webhook-id makes it: a connection closed by the app at the
-	// moment of sending then costs no failed attempt.
-	h["Idempotency-Key"] = nil
 }
 
 func readRoots(file string) (*x509.CertPool, error) {

@@ -104,6 +104,7 @@ func TestRequestOnTheWire(t *testing.T) {
 	want := http.Header{
 		"Accept":          {"application/json"},
 		"Accept-Encoding": {"identity"},
+		"Connection":      {"close"},
 		"Content-Type":    {"application/json"},
 		"Content-Length":  {strconv.Itoa(len(message.Body))},
 		"User-Agent":      {"caddy-password-reset"},
@@ -157,61 +158,6 @@ func TestTLS(t *testing.T) {
 	if a := misnamed.Post(context.Background(), message); a.Err == nil || !a.Alarm() || !strings.Contains(a.Err.Error(), "checking certificate") {
 		t.Errorf("with a certificate for another name: %+v", a)
 	}
-}
-
-func TestConnectionsAreReused(t *testing.T) {
-	var opened atomic.Int32
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "{}")
-	}))
-	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		if s == http.StateNew {
-			opened.Add(1)
-		}
-	}
-	server.Start()
-	defer server.Close()
-	client := newClient(t, webhookout.Options{URL: server.URL})
-	for range 10 {
-		if a := client.Post(context.Background(), message); !a.OK() {
-			t.Fatalf("got %+v", a)
-		}
-	}
-	if opened.Load() != 1 {
-		t.Errorf("%d connections for 10 messages", opened.Load())
-	}
-}
-
-// An app that hangs up idle connections does so at times just when the next
-// message is sent.
-func TestStaleConnectionCostsNoAttempt(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var served sync.WaitGroup
-	served.Go(func() {
-		for i := range 2 {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			readRequest(conn)
-			_, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\n")
-			if i == 0 {
-				readRequest(conn) // and hangs up without an answer
-			}
-			conn.Close()
-		}
-	})
-	client := newClient(t, webhookout.Options{URL: "http://" + l.Addr().String()})
-	for i := range 2 {
-		if a := client.Post(context.Background(), message); a.Status != http.StatusNoContent {
-			t.Errorf("message %d: %+v", i, a)
-		}
-	}
-	l.Close()
-	served.Wait()
 }
 
 func TestConnectionsAreBounded(t *testing.T) {

@@ -6,8 +6,10 @@ import (
 	"compress/gzip"
 	"context"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -191,6 +193,37 @@ func TestEchoIsNotLogged(t *testing.T) {
 				t.Errorf("got %+v", got)
 			}
 		})
+	}
+}
+
+// What an app sends behind its answer, net/http would log of a connection that
+// is kept.
+func TestEchoBehindAnAnswerIsNotLogged(t *testing.T) {
+	var logged bytes.Buffer
+	log.SetOutput(&logged)
+	defer log.SetOutput(os.Stderr)
+	for name, answer := range map[string]string{
+		"behind a status": "HTTP/1.1 204 No Content\r\n\r\n",
+		"behind a body":   "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+		"behind chunks":   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			closed := make(chan struct{})
+			address := serve(t, func(conn net.Conn) {
+				raw := readRequest(conn)
+				_, _ = io.WriteString(conn, answer+string(raw))
+				untilClosed(conn)
+				close(closed)
+			})
+			client := newClient(t, webhookout.Options{URL: "http://" + address + "/"})
+			if a := client.Post(context.Background(), webhookout.Message{ID: "msg_1", Body: []byte(`{"value":"hunter2"}`)}); !a.OK() {
+				t.Errorf("got %+v", a)
+			}
+			<-closed // the transport has seen all of it
+		})
+	}
+	if logged.Len() > 0 {
+		t.Errorf("logged: %s", logged.String())
 	}
 }
 
