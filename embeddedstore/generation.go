@@ -23,7 +23,9 @@ func (s *Store) Generation() (uint64, error) {
 		return 0, fmt.Errorf("reading generation: %w", err)
 	}
 	n, err := strconv.ParseUint(strings.TrimSuffix(string(data), "\n"), 10, 64)
-	if err != nil {
+	// As it was written: of half a number, a smaller one would be read, which
+	// hides that an older copy was put back.
+	if err != nil || string(data) != strconv.FormatUint(n, 10)+"\n" {
 		return 0, fmt.Errorf("reading generation: %s holds no number; if the store beside it is not an old copy, delete this file", name)
 	}
 	return n, nil
