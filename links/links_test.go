@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/caddy-password-reset/caddy-password-reset/links"
 )
@@ -362,6 +363,39 @@ func FuzzForeign(f *testing.F) {
 			if !links.Foreign(s+" "+link, origin) || !links.Foreign(link+" "+s, origin) {
 				t.Errorf("%q hides %q", s, link)
 			}
+		}
+	})
+}
+
+// FuzzLike holds that a name in which a mail reader finds a link is not shown,
+// and that what nobody sees changes nothing about it.
+func FuzzLike(f *testing.F) {
+	for _, s := range slices.Concat(harmless, harmful) {
+		f.Add(s, 3)
+	}
+	f.Add("J.R. Tolkien", 1)
+	f.Fuzz(func(t *testing.T, s string, at int) {
+		s = strings.ToValidUTF8(s, "?")
+		shown := links.Visible(s)
+		if links.Visible(shown) != shown || !utf8.ValidString(shown) || utf8.RuneCountInString(shown) > utf8.RuneCountInString(s) {
+			t.Errorf("%q is seen as %q", s, shown)
+		}
+		if links.Like(shown) {
+			return
+		}
+		for _, reader := range readers {
+			if link := reader.FindString(shown); link != "" {
+				t.Errorf("%q passes, and %q is a link", shown, link)
+			}
+		}
+		runes := []rune(shown)
+		if len(runes) == 0 {
+			return
+		}
+		n := int(uint(at) % uint(len(runes)))
+		hidden := string(runes[:n]) + "\u200b\u00ad" + string(runes[n:])
+		if links.Visible(hidden) != shown {
+			t.Errorf("%q is seen as %q", hidden, links.Visible(hidden))
 		}
 	})
 }

@@ -182,3 +182,39 @@ func BenchmarkMatch(b *testing.B) {
 		Match("de-DE,de;q=0.9,en-GB;q=0.8,en;q=0.7", "en")
 	}
 }
+
+// FuzzMatch holds that whatever a browser or a directory calls a language leads
+// to one that there is, and what is none to the fallback.
+func FuzzMatch(f *testing.F) {
+	for _, s := range []string{"", "en", "de-AT,de;q=0.9,en;q=0.5", "de_DE", "*", "en;q=0", "../../etc/passwd", "x-klingon", "i-default", "zh-Hant-TW;q=1.000", "en-\x00", "tlh;q=NaN", strings.Repeat("a-", 128), "en;q=1e9"} {
+		f.Add(s, "en")
+		f.Add("", s)
+	}
+	tags := Tags()
+	f.Fuzz(func(t *testing.T, accept, fallback string) {
+		c := Match(accept, fallback)
+		if c == nil || !slices.Contains(tags, c.Tag()) || c.Dir() != "ltr" && c.Dir() != "rtl" {
+			t.Fatalf("Match(%q, %q) = %v", accept, fallback, c)
+		}
+		if len(accept) > maxAccept && c != Match("", fallback) {
+			t.Errorf("%d bytes are looked at", len(accept))
+		}
+		if found, err := Lookup(accept); err == nil && !slices.Contains(tags, found.Tag()) {
+			t.Errorf("Lookup(%q) = %s", accept, found.Tag())
+		}
+	})
+}
+
+// FuzzText holds that a value is put in once and never read as a text: who is
+// called {link} stays so.
+func FuzzText(f *testing.F) {
+	f.Add("{link}", "https://app.test")
+	f.Add("{", "}")
+	f.Add("{a}{b}", "{a}")
+	c := &Catalog{texts: map[string]string{"key": "<{a}|{b}|{c}>{"}}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		if got, want := c.Text("key", "a", a, "b", b), "<"+a+"|"+b+"|{c}>{"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package strictjson_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -87,7 +88,7 @@ func TestObjectKeepsValues(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{`{"login":"a"}`, `{"a":[1,{"b":"\ud83d\ude00"}]}`, `{"a":"\ud800"}`, `{"a":1,"A":2}`, `{"a" 1}`} {
+	for _, s := range []string{`{"login":"a"}`, `{"a":[1,{"b":"\ud83d\ude00"}]}`, `{"a":"\ud800"}`, `{"a":1,"A":2}`, `{"a" 1}`, `{"login":"a","to\u212aen":"b","token":"c"}`, `{"login":"\\ud83d\\ude00","x":{"login":"b","login":"c"}}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -100,11 +101,38 @@ func FuzzParse(f *testing.F) {
 		if err := json.Unmarshal(data, &want); err != nil || len(want) != len(got) {
 			t.Fatalf("%q is accepted, but elsewhere it has %d members: %v", data, len(want), err)
 		}
-		for name := range got {
+		for name, raw := range got {
 			text, ok := got.Text(name)
-			if other, _ := want[name].(string); ok && text != other {
+			if other, isText := want[name].(string); ok && text != other || isText && !ok && !strings.ContainsRune(other, '\ufffd') {
 				t.Errorf("%q: %q is %q here and %q there", data, name, text, other)
+			}
+			var value any
+			if err := json.Unmarshal(raw, &value); err != nil || !reflect.DeepEqual(value, want[name]) {
+				t.Errorf("%q: %q is %v here and %v there, %v", data, name, value, want[name], err)
+			}
+		}
+		// A program with a field of a name reads the same of it, as encoding/json
+		// matches names without regard to case, and lets the last one win.
+		var fields struct {
+			Login, Token, Password *string
+		}
+		if json.Unmarshal(data, &fields) != nil {
+			return
+		}
+		for name, field := range map[string]*string{"login": fields.Login, "token": fields.Token, "password": fields.Password} {
+			if text, ok := got.Text(name); ok && (field == nil || *field != text) && !hasAlias(got, name) {
+				t.Errorf("%q: a program reads %v for %s", data, field, name)
 			}
 		}
 	})
+}
+
+// hasAlias tells whether a member has a name that only Unicode folds to another.
+func hasAlias(o strictjson.Object, name string) bool {
+	for other := range o {
+		if other != name && strings.EqualFold(other, name) {
+			return true
+		}
+	}
+	return false
 }

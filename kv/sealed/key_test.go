@@ -2,6 +2,7 @@ package sealed_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"io/fs"
 	"os"
@@ -46,10 +47,24 @@ func TestParseKey(t *testing.T) {
 }
 
 func FuzzParseKey(f *testing.F) {
-	f.Add("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=")
+	for _, s := range []string{
+		"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=", "\n AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=\r\n", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQF=",
+		"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB", "",
+	} {
+		f.Add(s)
+	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if key, err := sealed.ParseKey(text); err == nil && len(key) != sealed.KeySize {
-			t.Errorf("ParseKey gave %d bytes", len(key))
+		key, err := sealed.ParseKey(text)
+		if err != nil {
+			if text != "" && strings.Contains(err.Error(), text) && len(text) > 20 {
+				t.Errorf("the error holds what was given: %v", err)
+			}
+			return
+		}
+		// One key has one spelling, but for the space around it.
+		bare := strings.NewReplacer("\r", "", "\n", "").Replace(strings.TrimSpace(text))
+		if len(key) != sealed.KeySize || base64.StdEncoding.EncodeToString(key) != bare {
+			t.Errorf("%q is read as %x", text, key)
 		}
 	})
 }
