@@ -205,20 +205,44 @@ func TestSurplusIsNotRead(t *testing.T) {
 	}
 }
 
-// FuzzCaddyfile throws mutilated blocks at the parser: it refuses or takes
-// them, and never panics.
+// FuzzCaddyfile throws mutilated blocks at the parser. What it refuses it names
+// with file and line; what it takes is the same when it is read back from the
+// JSON that Caddy keeps.
 func FuzzCaddyfile(f *testing.F) {
 	f.Add("password_reset {\n base_url https://app.example.com\n from a@example.com\n limits {\n per_ip 1/1h\n }\n}")
 	f.Add("password_reset {\n directory webhook http://127.0.0.1/x {\n timeout 1s\n }\n target file {\n }\n")
 	f.Add("password_reset {\n password {\n min_length 15 } }\n smtp a:1 { auth a b }")
 	f.Add("password_reset a { b }")
+	f.Add("password_reset {\n base_url https://app.example.com\n from a@example.com\n directory file /a.csv\n target webhook http://127.0.0.1/x\n webhook_secret {env.S}\n dialect payabli\n limits {\n per_account 1/1m 5/1h\n }\n}")
+	f.Add("password_reset {\n store bbolt /x.db\n key {file./k}\n mails off\n smtp a:25 {\n auth a {env.B}\n connections 3\n }\n}")
 	f.Add("password_reset {\n dialect buddy {\n app_id a\n origins * {env.X}\n }\n dialect baasbox\n dialect\n}")
 	f.Fuzz(func(t *testing.T, input string) {
 		tokens, err := caddyfile.Tokenize([]byte(input), "Caddyfile")
 		if err != nil || len(tokens) == 0 {
 			return
 		}
-		_ = new(caddymodule.Handler).UnmarshalCaddyfile(caddyfile.NewDispenser(tokens))
-		_ = new(caddymodule.App).UnmarshalCaddyfile(caddyfile.NewDispenser(tokens))
+		for _, module := range []func() caddyfile.Unmarshaler{
+			func() caddyfile.Unmarshaler { return new(caddymodule.Handler) },
+			func() caddyfile.Unmarshaler { return new(caddymodule.App) },
+		} {
+			taken := module()
+			if err := taken.UnmarshalCaddyfile(caddyfile.NewDispenser(tokens)); err != nil {
+				if !strings.Contains(err.Error(), "Caddyfile:") {
+					t.Errorf("no line: %v", err)
+				}
+				continue
+			}
+			kept, err := json.Marshal(taken)
+			if err != nil {
+				t.Fatalf("%q: %v", input, err)
+			}
+			read := module()
+			if err := json.Unmarshal(kept, read); err != nil {
+				t.Fatalf("%q becomes %s: %v", input, kept, err)
+			}
+			if again, err := json.Marshal(read); err != nil || string(again) != string(kept) {
+				t.Errorf("%q becomes %s and then %s, %v", input, kept, again, err)
+			}
+		}
 	})
 }
