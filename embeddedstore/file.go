@@ -25,18 +25,20 @@ const walkAtOpen = 64 << 20
 // open opens the file, after creating it if there is none.
 func (s *Store) open(ctx context.Context, timeout time.Duration) error {
 	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
-		return fmt.Errorf("making its directory: %w", err)
+		return fmt.Errorf("making its directory: %w", advise(err))
 	}
 	info, err := os.Stat(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := create(s.path); err != nil {
-			return fmt.Errorf("creating it: %w", err)
+			return fmt.Errorf("creating it: %w", advise(err))
 		}
 		info, err = os.Stat(s.path)
 	}
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("it is a symbolic link to a file that is not there; put that file back, or remove the link to start without any pending reset")
 	case err != nil:
-		return err
+		return advise(err)
 	case !info.Mode().IsRegular():
 		return errors.New("it is not a file; name the file itself")
 	case info.Size() == 0:
@@ -61,10 +63,8 @@ func (s *Store) open(ctx context.Context, timeout time.Duration) error {
 		return err
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return fmt.Errorf("%w by another process; stop that one, or give each its own file", ErrInUse)
-	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%w; it must be writable by the user that Caddy runs as", err)
 	case errors.As(err, &system):
-		return err
+		return advise(err)
 	}
 	if !errors.Is(err, ErrDamaged) {
 		err = fmt.Errorf("%w: %w", ErrDamaged, err)
@@ -122,6 +122,8 @@ func (s *Store) inspect(ctx context.Context) error {
 		if tx.Size() > self.Size() {
 			return fmt.Errorf("%w: %d bytes of %d are missing at its end", ErrDamaged, tx.Size()-self.Size(), tx.Size())
 		}
+		s.tried = int64(tx.ID())
+		s.committed.Store(s.tried)
 		b := tx.Bucket(bucket)
 		if b == nil {
 			return fmt.Errorf("%w: it is a bbolt file, but not of this module", ErrDamaged)
@@ -174,6 +176,26 @@ func create(path string) error {
 		}
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// advise adds what the operator can do about an error of the file system.
+func advise(err error) error {
+	for _, a := range []struct {
+		cause  error
+		remedy string
+	}{
+		{fs.ErrPermission, "it must be writable by the user that Caddy runs as"},
+		{syscall.ENOSPC, "free some space on its disk"},
+		{syscall.EDQUOT, "free some space, or raise the quota of the user that Caddy runs as"},
+		{syscall.EFBIG, "raise the limit for the size of files of the process"},
+		{syscall.EROFS, "make its file system writable; if the system made it read-only by itself, check it first"},
+		{syscall.EIO, "the disk may be failing: look into the log of the system, and have a copy of the file"},
+	} {
+		if errors.Is(err, a.cause) {
+			return fmt.Errorf("%w; %s", err, a.remedy)
+		}
+	}
+	return err
 }
 
 // tighten takes the file away from everybody else: bbolt keeps the mode it

@@ -16,6 +16,7 @@ var errEnded = errors.New("transaction has ended")
 // mapping of the file and is copied.
 type reader struct {
 	bucket *bbolt.Bucket // nil once the transaction has ended
+	path   string        // of the file, for errors
 }
 
 // Get implements kv.Reader.
@@ -61,7 +62,7 @@ func (r *reader) guard(read func()) error {
 	}
 	err := guard(func() error { read(); return nil })
 	if err != nil {
-		return fmt.Errorf("reading store: %w", err)
+		return fmt.Errorf("reading store %s: %w", r.path, err)
 	}
 	return nil
 }

@@ -55,6 +55,11 @@ var (
 
 var errClosed = errors.New("store is closed")
 
+// errOverwritten says that a transaction found another state than the one
+// before it had left: somebody copied over the open file. What bbolt knows of
+// free pages is of the other state; with it the next write would destroy rows.
+var errOverwritten = errors.New("another copy was written over the open file; stop Caddy before a copy is put back")
+
 // bucket holds all rows.
 var bucket = []byte("kv")
 
@@ -85,11 +90,14 @@ type Store struct {
 	closing sync.Once
 	closed  chan struct{} // the writer has ended
 
+	committed atomic.Int64 // the last transaction that was synced
+
 	updates, commits atomic.Uint64 // for tests: closures run, transactions synced
 
 	// Only the writer uses these.
 	linger       linger
 	commitErr    error  // of the last commit
+	tried        int64  // the last transaction that was to be synced
 	beforeCommit func() // for tests: runs when all closures of a batch have
 }
 
@@ -128,16 +136,21 @@ func (s *Store) View(ctx context.Context, fn func(kv.Reader) error) error {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 
 	var result error
+	committed := s.committed.Load()
 	err := guard(func() error {
 		return s.db.View(func(tx *bbolt.Tx) error {
-			r := &reader{bucket: tx.Bucket(bucket)}
+			if int64(tx.ID()) < committed {
+				s.breakDown(errOverwritten)
+				return *s.broken.Load()
+			}
+			r := &reader{bucket: tx.Bucket(bucket), path: s.path}
 			defer func() { r.bucket = nil }()
 			result = kv.Guard(func() error { return fn(r) })
 			return nil
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("reading store: %w", err)
+		return fmt.Errorf("reading store %s: %w", s.path, err)
 	}
 	return result
 }

@@ -2,6 +2,7 @@ package embeddedstore
 
 import (
 	"errors"
+	"fmt"
 	"runtime/debug"
 	"time"
 
@@ -75,6 +76,11 @@ func (s *Store) commit() {
 	if failed == nil {
 		failed = guard(func() error {
 			return s.db.Update(func(tx *bbolt.Tx) error {
+				// A commit that failed may show in the file or not.
+				if id := int64(tx.ID()); id <= s.committed.Load() || id > s.tried+1 {
+					s.breakDown(errOverwritten)
+					return *s.broken.Load()
+				}
 				running = tx
 				wrote, err := s.run(tx, ran, &batch)
 				if err != nil {
@@ -86,6 +92,7 @@ func (s *Store) commit() {
 				if !wrote && s.commitErr == nil {
 					return errNothing
 				}
+				s.tried = int64(tx.ID())
 				if s.beforeCommit != nil {
 					s.beforeCommit()
 				}
@@ -109,7 +116,7 @@ func (s *Store) commit() {
 // arrive meanwhile still get on.
 func (s *Store) run(tx *bbolt.Tx, ran chan struct{}, batch *[]*update) (wrote bool, err error) {
 	defer close(ran)
-	r := &reader{bucket: tx.Bucket(bucket)}
+	r := &reader{bucket: tx.Bucket(bucket), path: s.path}
 	written := 0
 	// The last one may be as large as an update can be.
 	for len(*batch) < maxBatch && written <= maxBatchBytes-kv.MaxBytes {
@@ -148,8 +155,12 @@ func (s *Store) settle(failed error, tx *bbolt.Tx) error {
 	if tx != nil {
 		if failed == nil {
 			s.commits.Add(1)
-		} else if tx.DB() != nil {
-			s.breakDown(failed) // not even the rollback worked
+			s.committed.Store(s.tried)
+		} else {
+			failed = fmt.Errorf("writing store %s: %w", s.path, advise(failed))
+			if tx.DB() != nil {
+				s.breakDown(failed) // not even the rollback worked
+			}
 		}
 		switch {
 		case failed != nil && s.commitErr == nil:
