@@ -36,6 +36,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -202,9 +203,22 @@ func (s *Service) alarm(site, message string, err error, attrs ...any) {
 	if err != nil {
 		what += "\x00" + err.Error()
 	}
-	if !s.shared.alarms.due(what, time.Now()) {
-		return
+	if s.shared.alarms.due(what, time.Now()) {
+		s.sound(site, message, err, attrs...)
 	}
+}
+
+// storeAlarm is alarm for what the store did not do. All that is asked of a
+// store that is gone or full fails for one cause, on every site and in every
+// queue, and one alarm says it.
+func (s *Service) storeAlarm(site, doing string, err error) {
+	cause := strings.TrimPrefix(err.Error(), kv.ErrUnknown.Error()+": ")
+	if s.shared.alarms.due("store\x00"+cause, time.Now()) {
+		s.sound(site, doing+" failed: the store does not take it", err)
+	}
+}
+
+func (s *Service) sound(site, message string, err error, attrs ...any) {
 	if site != "" {
 		attrs = append(attrs, "site", site)
 	}

@@ -161,6 +161,6 @@ func (s *Site) update(ctx context.Context, fn func(kv.Tx) error) error {
 // unavailable turns a failure of the store into the one sentence that is fit
 // for the public, and logs the cause.
 func (s *Site) unavailable(doing string, err error) error {
-	s.svc.alarm(s.config.ID, doing+" failed: the store does not take it", err)
+	s.svc.storeAlarm(s.config.ID, doing, err)
 	return ErrUnavailable
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -187,6 +188,55 @@ func TestDamagedJobHoldsUpNoOther(t *testing.T) {
 				t.Errorf("it is still in the queue: %s", line)
 			}
 		}
+	})
+}
+
+// fullDisk is a store that can be read and, while it is full, not written.
+type fullDisk struct {
+	kv.Store
+	full  atomic.Bool
+	tries atomic.Int64
+}
+
+func (d *fullDisk) Update(ctx context.Context, fn func(kv.Tx) error) error {
+	if !d.full.Load() {
+		return d.Store.Update(ctx, fn)
+	}
+	d.tries.Add(1)
+	time.Sleep(time.Millisecond)
+	return fmt.Errorf("%w: no space left", kv.ErrUnknown)
+}
+
+// While the disk is full a job that is due stays due. It is not tried without
+// end, and one alarm a minute says what is the matter, whatever fails for it.
+func TestFullDisk(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.stop()
+		disk := &fullDisk{Store: w.store}
+		w.store = disk
+		w.start()
+		l := w.letter("alice")
+		w.ask("bob")
+		disk.full.Store(true)
+		time.Sleep(30 * time.Second)
+		if n := disk.tries.Load(); n == 0 || n > 35 {
+			t.Errorf("a job was tried %d times in 30 seconds", n)
+		}
+		ctx := context.Background()
+		_, asked := w.site.Request(ctx, reset.Request{Login: "alice"})
+		_, guessed := w.site.Code(ctx, reset.CodeEntry{Login: "alice", Code: "00000000"})
+		_, changed := w.site.Change(ctx, reset.NewPassword{Token: token(l.Link), Password: good})
+		for _, err := range []error{asked, guessed, changed} {
+			if !errors.Is(err, reset.ErrUnavailable) {
+				t.Errorf("answered %v", err)
+			}
+		}
+		if n := strings.Count(w.logText(), `"alarm":true`); n != 1 {
+			t.Errorf("%d alarms:\n%s", n, w.logText())
+		}
+		disk.full.Store(false)
+		w.until(time.Minute, "bob's mail", func() bool { return w.relay.count(reset.LetterReset) == 2 })
+		w.wantChange(token(l.Link), good, reset.StatusChanged)
 	})
 }
 

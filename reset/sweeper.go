@@ -47,7 +47,7 @@ func (s *Service) sweepAll(ctx context.Context) {
 	for ctx.Err() == nil {
 		more, err := s.sweepOnce(ctx)
 		if err != nil && ctx.Err() == nil {
-			s.alarm("", "removing expired rows failed", err)
+			s.storeAlarm("", "removing expired rows", err)
 		}
 		if !more || err != nil {
 			return
@@ -65,7 +65,7 @@ func (s *Service) inspect(ctx context.Context) {
 	defer release()
 	s.sweepOrphans(ctx)
 	if err := s.recoverQueues(ctx); err != nil && ctx.Err() == nil {
-		s.alarm("", "counting the queues failed", err)
+		s.storeAlarm("", "counting the queues", err)
 	}
 }
 

@@ -20,8 +20,9 @@ const (
 	// to be gone: a scan may show the same one at once.
 	stalePause = 100 * time.Millisecond
 	// faultPause is how soon a job is looked at again that met a fault of the
-	// store: a record that cannot be read would keep a worker busy for ever.
-	faultPause = 5 * time.Second
+	// store: one whose row cannot be moved, on a full disk, or whose record cannot
+	// be read, would keep a worker busy for ever.
+	faultPause = time.Second
 	// restAfterRefusal is how long a queue rests when the relay refuses our
 	// login.
 	restAfterRefusal = 30 * time.Second
@@ -67,7 +68,7 @@ func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState) (next tim
 	})
 	if err != nil {
 		if ctx.Err() == nil {
-			s.svc.alarm(s.config.ID, "reading the queue failed", err)
+			s.svc.storeAlarm(s.config.ID, "reading the queue", err)
 		}
 		return pollInterval
 	}
@@ -148,7 +149,7 @@ func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) (pause time.Dura
 	case errors.Is(err, errStale):
 		return stalePause
 	}
-	s.svc.alarm(s.config.ID, "a "+k.String()+" job could not store its outcome", err)
+	s.svc.storeAlarm(s.config.ID, "running a "+k.String()+" job", err)
 	return faultPause
 }
 
@@ -173,6 +174,6 @@ func (s *Site) setAside(ctx context.Context, row kv.Pair) {
 		return tx.Delete(row.Key)
 	})
 	if err != nil && ctx.Err() == nil {
-		s.svc.alarm(s.config.ID, "removing a damaged job failed", err)
+		s.svc.storeAlarm(s.config.ID, "removing a damaged job", err)
 	}
 }
