@@ -47,6 +47,10 @@ const (
 	// exitWait is how long running jobs may take when Caddy exits. Their
 	// leases bring back what is cut off.
 	exitWait = 10 * time.Second
+
+	// alarmAgain is after what time an operator is told again of a store that
+	// does not open for the same cause.
+	alarmAgain = time.Hour
 )
 
 func init() {
@@ -161,7 +165,7 @@ func (a *App) Start() error {
 		return err
 	}
 	a.log.Error("store does not open: password reset answers 503, everything else is served", "error", err, "alarm", true)
-	a.opening.Go(func() { a.beginLater(run) })
+	a.opening.Go(func() { a.beginLater(run, err) })
 	return nil
 }
 
@@ -218,8 +222,9 @@ func (a *App) begin(ctx context.Context) (err error) {
 }
 
 // beginLater tries until the store opens.
-func (a *App) beginLater(ctx context.Context) {
+func (a *App) beginLater(ctx context.Context, told error) {
 	defer a.survive("opening store")
+	r := reminder{told: told.Error(), at: time.Now()}
 	for {
 		select {
 		case <-ctx.Done():
@@ -231,8 +236,26 @@ func (a *App) beginLater(ctx context.Context) {
 			a.log.Info("store has opened: password reset is available")
 			return
 		}
-		a.log.Error("store still does not open", "error", err, "alarm", true)
+		if r.due(err, time.Now()) {
+			a.log.Error("store still does not open", "error", err, "alarm", true)
+		}
 	}
+}
+
+// A reminder keeps operators from hearing the same at every attempt.
+type reminder struct {
+	told string
+	at   time.Time
+}
+
+// due reports whether to tell of an error: it is another one, or was told long
+// ago.
+func (r *reminder) due(err error, now time.Time) bool {
+	if err.Error() == r.told && now.Sub(r.at) < alarmAgain {
+		return false
+	}
+	r.told, r.at = err.Error(), now
+	return true
 }
 
 // survive keeps a panic in a goroutine of ours from ending all of Caddy. It

@@ -134,7 +134,7 @@ func (c *storeConfig) open(ctx context.Context) (d caddy.Destructor, err error) 
 	}
 	s, err := sealed.Open(ctx, inner, o)
 	if err != nil {
-		return nil, fmt.Errorf("unlocking store: %w", err)
+		return nil, c.unlocking(err)
 	}
 	return &pooledStore{sealed: s, shared: reset.NewShared(), fits: c.digest}, nil
 }
@@ -166,6 +166,14 @@ func (c *storeConfig) masterKeys(used bool) ([][]byte, error) {
 	return [][]byte{key}, nil
 }
 
+// unlocking says which key file was tried, if nobody has named one.
+func (c *storeConfig) unlocking(err error) error {
+	if local, ok := c.opener.(LocalStore); ok && len(c.keys) == 0 {
+		return fmt.Errorf("unlocking store with the key in %s: %w", local.KeyFile(), err)
+	}
+	return fmt.Errorf("unlocking store: %w", err)
+}
+
 // useKeys makes sure that a configuration that finds the store open has a key
 // that fits, as if it had opened it: a wrong one would be noticed at the next
 // start of Caddy only. A newer key takes over here, as it does at a start.
@@ -181,7 +189,7 @@ func (p *pooledStore) useKeys(ctx context.Context, c *storeConfig) error {
 			return err
 		}
 		if err := p.sealed.Rekey(ctx, keys); err != nil {
-			return fmt.Errorf("unlocking store: %w", err)
+			return c.unlocking(err)
 		}
 		p.fits = c.digest
 	}

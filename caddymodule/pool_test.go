@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 	"github.com/caddy-password-reset/caddy-password-reset/kv/kvtest"
@@ -254,5 +255,29 @@ func TestStopAfterRotation(t *testing.T) {
 	run([][]byte{newer})
 	if text := log.String(); strings.Contains(text, "level=WARN") || strings.Contains(text, "level=ERROR") {
 		t.Errorf("the log complains:\n%s", text)
+	}
+}
+
+// A store that does not open is tried every few seconds; its alarm is not an
+// alarm any more if it comes as often.
+func TestReminder(t *testing.T) {
+	now := time.Now()
+	full, damaged := errors.New("full"), errors.New("damaged")
+	r := reminder{told: full.Error(), at: now}
+	for _, tt := range []struct {
+		after time.Duration
+		err   error
+		want  bool
+	}{
+		{time.Second, full, false},
+		{59 * time.Minute, full, false},
+		{time.Hour, full, true},
+		{time.Hour + time.Second, full, false},
+		{time.Hour + 2*time.Second, damaged, true},
+		{time.Hour + 3*time.Second, damaged, false},
+	} {
+		if got := r.due(tt.err, now.Add(tt.after)); got != tt.want {
+			t.Errorf("after %v, %v: %v", tt.after, tt.err, got)
+		}
 	}
 }

@@ -80,54 +80,6 @@ func TestStoreInUse(t *testing.T) {
 	}
 }
 
-// TestDamagedStore holds what a start on files that are no store does: the
-// site is served, we answer 503, the log names the file, the file is kept.
-func TestDamagedStore(t *testing.T) {
-	good := func(t *testing.T) []byte {
-		w := newWorld(t)
-		w.mustLoad(config{})
-		w.ask("alice")
-		if err := caddy.Stop(); err != nil {
-			t.Fatal(err)
-		}
-		until(t, "store is closed", func() bool { return openFiles(t, w.path("reset.db")) == 0 })
-		b, err := os.ReadFile(w.path("reset.db"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}(t)
-	tests := map[string][]byte{
-		"empty":     {},
-		"garbage":   []byte(strings.Repeat("no store ", 10_000)),
-		"truncated": good[:len(good)/2],
-		"no key":    good,
-	}
-	for name, content := range tests {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			if err := os.WriteFile(w.path("reset.db"), content, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			w.mustLoad(config{after: "respond app"})
-			w.expect(200, "app", "GET", "/any", "")
-			w.expect(503, "", "POST", "/password-reset", `{"login":"alice"}`)
-			w.expect(503, "", "POST", "/forgot-password", "login=alice")
-			lines := w.logged("store does not open")
-			if len(lines) != 1 || !strings.Contains(fmt.Sprint(lines[0]["error"]), w.dir) {
-				t.Errorf("logged %v", lines)
-			}
-			kept, err := os.ReadFile(w.path("reset.db"))
-			if err != nil || string(kept) != string(content) {
-				t.Error("the file was touched")
-			}
-			if _, err := os.Stat(w.path("reset.key")); !os.IsNotExist(err) {
-				t.Error("a key was made beside it")
-			}
-		})
-	}
-}
-
 // TestKeyRotation holds that a newer key takes over on a reload, that the older
 // one may go after it, and that a mail asked for before is sent after a restart.
 func TestKeyRotation(t *testing.T) {
