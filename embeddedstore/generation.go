@@ -20,7 +20,7 @@ func (s *Store) Generation() (uint64, error) {
 		return 0, nil
 	}
 	if err != nil {
-		return 0, fmt.Errorf("reading generation: %w", err)
+		return 0, fmt.Errorf("reading generation: %w", advise(err))
 	}
 	n, err := strconv.ParseUint(strings.TrimSuffix(string(data), "\n"), 10, 64)
 	// As it was written: of half a number, a smaller one would be read, which
@@ -35,7 +35,7 @@ func (s *Store) Generation() (uint64, error) {
 func (s *Store) SetGeneration(n uint64) error {
 	name := s.path + ".generation"
 	if err := replace(name, strconv.AppendUint(nil, n, 10)); err != nil {
-		return fmt.Errorf("writing generation: %w", err)
+		return fmt.Errorf("writing generation: %w", advise(err))
 	}
 	return nil
 }

@@ -5,13 +5,14 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"math/rand/v2"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"go.etcd.io/bbolt"
 
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/trial"
 	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
@@ -136,11 +137,13 @@ func TestOverwrittenWhileRunning(t *testing.T) {
 
 // Whatever bytes are turned over, nothing panics: opening, reading, writing,
 // checking and closing return.
-func TestFlippedBytes(t *testing.T) {
+func TestTrialFlippedBytes(t *testing.T) {
+	tr := trial.New(t, "bytes of the store turned over")
 	good := filled(t)
-	random := rand.New(rand.NewPCG(1, 2))
+	random := tr.Rand(1)
 	opened, found := 0, 0
-	for range 100 {
+	for range tr.Size(100, 5000) {
+		tr.Run()
 		data := bytes.Clone(good)
 		at := random.IntN(len(data) - 64)
 		if random.IntN(2) == 0 {
@@ -155,6 +158,7 @@ func TestFlippedBytes(t *testing.T) {
 			found++
 		}
 	}
+	tr.Figures(fmt.Sprintf("%d files opened, %d were refused", opened, found))
 	if opened == 0 || found == 0 {
 		t.Errorf("%d files opened and %d were refused; want some of both", opened, found)
 	}

@@ -214,6 +214,11 @@ func (s *Store) usable() error {
 
 // breakDown makes every later call fail: bbolt's own state is no longer known.
 func (s *Store) breakDown(cause error) {
+	// A page that is no longer in the file is a memory fault, which tells an
+	// operator nothing.
+	if err := s.watch.lookNow(s.path); err != nil {
+		cause = err
+	}
 	err := fmt.Errorf("%w and was taken out of use; check %s, then restart: %w", ErrDamaged, s.path, cause)
 	if s.broken.CompareAndSwap(nil, &err) {
 		s.log.Error("store taken out of use", "path", s.path, "error", err)

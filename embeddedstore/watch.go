@@ -59,6 +59,12 @@ func (w *watch) check(s *Store) error {
 	return nil
 }
 
+func (w *watch) lookNow(path string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.look(path)
+}
+
 func (w *watch) look(path string) error {
 	info, err := os.Stat(path)
 	switch {
