@@ -1,0 +1,261 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/trial"
+	"github.com/caddy-password-reset/caddy-password-reset/demo"
+)
+
+// growth is how many MiB all misbehaving peers together may make the program
+// grow by. One flood that is kept takes a gigabyte within seconds.
+const growth = 192
+
+// Whatever a mail server does, the mail is retried, ended or the operator
+// called, as the protocol has it; nothing crosses in clear, nothing of what the
+// server says is logged, and once it is well the mail arrives. Meanwhile other
+// sites and the app go on.
+func TestTrialRelays(t *testing.T) {
+	t.Parallel()
+	tr := trial.New(t, "mail servers that misbehave")
+	tryRelays(t, tr, hurriedPace, tr.Size(1, 8), nil)
+}
+
+// tryRelays tries each row some times, all beside each other in one program.
+func tryRelays(t *testing.T, tr *trial.Trial, p pace, times int, only func(relayRow) bool) (slowest time.Duration) {
+	t.Helper()
+	w := newPeerWorld(t, p, 4000)
+	certificate := w.certificate()
+	good := &tls.Config{Certificates: []tls.Certificate{certificate}}
+	rows := slices.Concat(refusals(), silences(), breaks(), w.disguises(certificate))
+	var tries []*relayTry
+	for n := range times {
+		for i, row := range rows {
+			if only != nil && !only(row) {
+				continue
+			}
+			r := w.newRelay(row, good, tr.Rand(uint64(n*len(rows)+i)))
+			tries = append(tries, &relayTry{relayRow: row, relay: r, site: w.newSite(r.setting(), w.hook(demo.LookupPath), w.hook(demo.ChangedPath))})
+		}
+	}
+	w.trial(tr, func(fail func(format string, args ...any)) {
+		var running sync.WaitGroup
+		for _, try := range tries {
+			running.Go(func() {
+				tr.Run()
+				if err := try.run(); err != nil {
+					fail("%s: %w", try.name, err)
+				}
+			})
+		}
+		running.Wait()
+		for _, try := range tries {
+			if err := try.afterwards(); err != nil {
+				fail("%s: %w", try.name, err)
+			}
+			_, lasted := try.relay.met()
+			slowest = max(slowest, lasted)
+		}
+	})
+	return slowest
+}
+
+// setting is how a site names the relay.
+func (r *relay) setting() string {
+	switch r.row.tls {
+	case "":
+		return "smtp " + r.Address
+	case "implicit":
+		return "smtp " + r.Address + " {\n\t\t\ttls implicit\n\t\t}"
+	}
+	return "smtp " + r.Address + " {\n\t\t\tauth " + r.w.SMTPUser + " {env.RESET_SMTP_PASSWORD}\n\t\t}"
+}
+
+// trial runs the program while act is at work, and then holds what is to hold
+// whatever the peers do.
+func (w *peerWorld) trial(tr *trial.Trial, act func(fail func(format string, args ...any))) {
+	w.t.Helper()
+	w.begin()
+	fail := func(format string, args ...any) { tr.Violation("%v", fmt.Errorf(format, args...)) }
+	if err := w.Sites[0].journey(); err != nil {
+		w.t.Fatalf("before anything misbehaves: %v", err)
+	}
+	before := w.peak()
+	done := make(chan struct{})
+	var neighbours sync.WaitGroup
+	journeys := 0
+	neighbours.Go(func() {
+		for {
+			if err := w.Sites[0].journey(); err != nil {
+				fail("the neighbour: %w", err)
+			}
+			journeys++
+			select {
+			case <-done:
+				return
+			case <-time.After(100 * time.Millisecond): // it is there to see, not to load
+			}
+		}
+	})
+	act(fail)
+	close(done)
+	neighbours.Wait()
+	after := w.peak()
+	if after-before > growth && !raceEnabled {
+		fail("the program grew from %d to %d MiB", before, after)
+	}
+	tr.Figures(fmt.Sprintf("%d sites in one program, %d journeys beside them, memory %d → %d MiB", len(w.Sites)-1, journeys, before, after))
+	for _, found := range w.leaks() {
+		fail("%s", found)
+	}
+	for _, found := range w.repeated() {
+		fail("an alarm came again within a minute: %s", found)
+	}
+}
+
+// A relayTry is a row on a site of its own.
+type relayTry struct {
+	relayRow
+	relay *relay
+	site  *peerSite
+	login string
+	token string
+}
+
+// run asks, sees what becomes of the mail, mends the relay and sees the mail
+// arrive, unless it was refused for good.
+func (r *relayTry) run() error {
+	s := r.site
+	r.login = s.w.person()
+	if err := s.ask(r.login); err != nil {
+		return err
+	}
+	if _, err := s.logged(r.fate, r.cause); err != nil {
+		return err
+	}
+	came := s.w.received(address(r.login))
+	if came > 0 && !r.keeps && r.fate != logSent {
+		return errors.New("a mail arrived by a relay that has refused it")
+	}
+	if dialled, _ := r.relay.met(); dialled > 3 {
+		return fmt.Errorf("%d connections for the first attempts at one mail", dialled)
+	}
+	r.relay.mend()
+	if r.fate == logEnded {
+		other := s.w.person() // it was about that recipient alone
+		if err := s.ask(other); err != nil {
+			return err
+		}
+		_, _, err := s.mailed(other, 1)
+		return err
+	}
+	mail, token, err := s.mailed(r.login, came+1)
+	if r.fate == logSent {
+		mail, token, err = s.mailed(r.login, 1)
+	}
+	if err != nil {
+		return err
+	}
+	if strings.ContainsFunc(string(mail.Raw), func(c rune) bool { return c >= 0x80 }) {
+		return errors.New("the mail has 8-bit text, which not every relay takes")
+	}
+	r.token = token
+	if r.keeps {
+		// Nobody knew whether the first copy had arrived: its link works too.
+		_, first, err := s.mailed(r.login, 1)
+		if err != nil {
+			return err
+		}
+		if err := s.expect(200, "<form", "/password-reset/link/"+first, ""); err != nil {
+			return fmt.Errorf("the link of the first copy: %w", err)
+		}
+	}
+	password := s.password(r.login)
+	if status, text, err := s.change(token, password); err != nil || status != 200 {
+		return fmt.Errorf("the change is answered %d, %v: %s", status, err, text)
+	}
+	_, err = s.logged(logChanged, "")
+	return err
+}
+
+// afterwards holds, once all rows are through, that nothing came that must
+// not.
+func (r *relayTry) afterwards() error {
+	mails := 0
+	for _, m := range r.site.w.Inbox.Mails() {
+		if _, err := m.Code(); m.To == address(r.login) && err == nil {
+			mails++
+		}
+	}
+	least, most := 1, 1
+	switch {
+	case r.fate == logEnded:
+		least, most = 0, 0
+	case r.keeps:
+		least, most = 2, 4
+	}
+	if mails < least || mails > most {
+		return fmt.Errorf("%d mails came for one request", mails)
+	}
+	if r.tls != "" {
+		if word := r.relay.overheard("MAIL FROM", "AUTH ", r.site.Base, address(r.login)); word != "" {
+			return fmt.Errorf("%q crossed in clear", word)
+		}
+	}
+	return nil
+}
+
+// A relay that refuses our login is not asked once for each mail that waits:
+// it would lock the account. The operator is called once, and all mails go out
+// when the login is mended.
+func TestTrialRefusedLogin(t *testing.T) {
+	t.Parallel()
+	tr := trial.New(t, "mail server that refuses our login, with mails waiting")
+	w := newPeerWorld(t, hurriedPace, 2000)
+	good := &tls.Config{Certificates: []tls.Certificate{w.certificate()}}
+	r := w.newRelay(relayRow{tls: "starttls", at: atAuth, do: code(535, "5.7.8")}, good, tr.Rand(0))
+	s := w.newSite(r.setting(), w.hook(demo.LookupPath), w.hook(demo.ChangedPath))
+	w.trial(tr, func(fail func(format string, args ...any)) {
+		tr.Run()
+		ask := func() string {
+			login := w.person()
+			if err := s.ask(login); err != nil {
+				fail("%w", err)
+			}
+			return login
+		}
+		logins := []string{ask()}
+		if _, err := s.logged(logAlarmed, "AUTH: answer 535"); err != nil {
+			fail("%w", err)
+		}
+		for range tr.Size(30, 120) {
+			logins = append(logins, ask())
+		}
+		// It is tried again after each rest, with one mail.
+		w.until("three more attempts", func() bool { n, _ := r.met(); return n >= 4 })
+		dialled, _ := r.met()
+		alarms := 0
+		for _, l := range w.lines(s.id()) {
+			if l.Alarm {
+				alarms++
+			}
+		}
+		if dialled > 6 || alarms != 1 {
+			fail("%d connections and %d alarms while %d mails waited", dialled, alarms, len(logins))
+		}
+		r.mend()
+		for _, login := range logins {
+			if _, _, err := s.mailed(login, 1); err != nil {
+				fail("%w", err)
+			}
+		}
+		tr.Figures(fmt.Sprintf("%d mails waited, %d connections", len(logins), dialled))
+	})
+}
