@@ -11,22 +11,40 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // An Overlay is a set of changed and added files.
 type Overlay struct {
 	root, dir string
 	replace   map[string]string // path in the tree → path of its replacement
+	written   int               // files in dir
 }
 
-// New returns an overlay without changes. Replacements are kept in dir, which
-// must outlive the builds. The module is the one around the working directory.
+// New returns an overlay without changes but those of GOFLAGS: the go command
+// takes one overlay only, and what a campaign has planted must be in every
+// build that a test starts. Replacements are kept in dir, which must outlive
+// the builds. The module is the one around the working directory.
 func New(dir string) (*Overlay, error) {
 	root, err := moduleRoot()
 	if err != nil {
 		return nil, err
 	}
-	return &Overlay{root: root, dir: dir, replace: make(map[string]string)}, nil
+	o := &Overlay{root: root, dir: dir, replace: make(map[string]string)}
+	for _, flag := range strings.Fields(os.Getenv("GOFLAGS")) {
+		file, found := strings.CutPrefix(flag, "-overlay=")
+		if !found {
+			continue
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading the overlay of GOFLAGS: %w", err)
+		}
+		if err := json.Unmarshal(b, &struct{ Replace *map[string]string }{&o.replace}); err != nil {
+			return nil, fmt.Errorf("reading the overlay of GOFLAGS: %w", err)
+		}
+	}
+	return o, nil
 }
 
 // Root returns the folder of the module.
@@ -47,8 +65,9 @@ func (o *Overlay) Read(file string) ([]byte, error) {
 func (o *Overlay) Set(file string, content []byte) error {
 	path := filepath.Join(o.root, filepath.FromSlash(file))
 	r, ok := o.replace[path]
-	if !ok {
-		r = filepath.Join(o.dir, strconv.Itoa(len(o.replace))+"-"+filepath.Base(file))
+	if !ok || filepath.Dir(r) != filepath.Clean(o.dir) {
+		r = filepath.Join(o.dir, strconv.Itoa(o.written)+"-"+filepath.Base(file))
+		o.written++
 	}
 	if err := os.WriteFile(r, content, 0o600); err != nil {
 		return fmt.Errorf("writing a replacement: %w", err)

@@ -51,3 +51,44 @@ func TestReplaceRefuses(t *testing.T) {
 		t.Error("a file that is not there was changed")
 	}
 }
+
+// What a campaign has planted is in what a test builds with changes of its own.
+func TestOverlayOfTheEnvironment(t *testing.T) {
+	const file = "cmd/campaign/overlay/testdata/hello/main.go"
+	outer, err := overlay.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := outer.Replace(file, `"as it is"`, `"as " + second()`); err != nil {
+		t.Fatal(err)
+	}
+	flag, err := outer.Flag()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("GOFLAGS", "-buildvcs=false "+flag)
+	before, err := outer.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	inner, err := overlay.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := inner.Replace(file, `"as "`, `"planted "`); err != nil {
+		t.Fatal(err)
+	}
+	if err := inner.Set("cmd/campaign/overlay/testdata/hello/added.go", []byte("package main\n\nfunc second() string { return \"twice\" }\n")); err != nil {
+		t.Fatal(err)
+	}
+	if flag, err = inner.Flag(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), "go", "run", flag, "./testdata/hello").CombinedOutput()
+	if err != nil || strings.TrimSpace(string(out)) != "planted twice" {
+		t.Errorf("%v, %s", err, out)
+	}
+	if after, err := outer.Read(file); err != nil || string(after) != string(before) {
+		t.Errorf("the overlay of the environment was changed: %v", err)
+	}
+}
