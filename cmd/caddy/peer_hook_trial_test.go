@@ -64,7 +64,7 @@ func tryHooks(t *testing.T, tr *trial.Trial, p pace, times int, only func(hookRo
 				fail("%s: %w", try.name, err)
 			}
 			_, lasted := try.hook.met()
-			slowest = max(slowest, lasted)
+			slowest = max(slowest, lasted, try.waited)
 		}
 		if dialled, _ := decoy.met(); dialled != 0 {
 			fail("a redirect was followed %d times", dialled)
@@ -79,7 +79,8 @@ type hookTry struct {
 	hook  *hook
 	site  *peerSite
 	login string
-	token string
+
+	waited time.Duration // until the person had an answer
 }
 
 // run submits a new password, sees what the person reads and what the log
@@ -94,9 +95,10 @@ func (h *hookTry) run() error {
 	if err != nil {
 		return err
 	}
-	h.token = token
 	password := s.password(h.login)
+	begun := time.Now()
 	status, text, err := s.change(token, password)
+	h.waited = time.Since(begun)
 	if err != nil {
 		return err
 	}

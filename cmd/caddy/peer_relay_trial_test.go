@@ -126,7 +126,6 @@ type relayTry struct {
 	relay *relay
 	site  *peerSite
 	login string
-	token string
 }
 
 // run asks, sees what becomes of the mail, mends the relay and sees the mail
@@ -166,7 +165,6 @@ func (r *relayTry) run() error {
 	if strings.ContainsFunc(string(mail.Raw), func(c rune) bool { return c >= 0x80 }) {
 		return errors.New("the mail has 8-bit text, which not every relay takes")
 	}
-	r.token = token
 	if r.keeps {
 		// Nobody knew whether the first copy had arrived: its link works too.
 		_, first, err := s.mailed(r.login, 1)

@@ -120,6 +120,7 @@ func newPeerWorld(t *testing.T, p pace, persons int) *peerWorld {
 	}
 	t.Cleanup(w.client.CloseIdleConnections)
 	w.addSite(w.Site, w.smtp(), w.hook(demo.LookupPath), w.hook(demo.ChangedPath))
+	w.hide("what a peer says", foreignText)
 	for _, name := range []string{"RESET_SMTP_PASSWORD", "RESET_WEBHOOK_SECRET"} {
 		w.hide(name, strings.TrimPrefix(w.Env[name], "whsec_"))
 	}
