@@ -13,8 +13,9 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/demo"
 )
 
-// hookTimeout is what the sites of these rows set, as an operator may.
-const hookTimeout = time.Second
+// hookTimeout is what the sites of these rows set, as an operator may: less
+// than a person waits, and enough for an answer on a busy machine.
+const hookTimeout = 3 * time.Second
 
 // Values of again, where an answer asks for time.
 const (
@@ -90,13 +91,19 @@ func refusingApps() (rows []hookRow) {
 		row(fmt.Sprint(status), answeringJSON(fmt.Sprint(status, " ", foreignText), foreignText), logChangeRetried, fmt.Sprintf("the app answered %d", status), againSoon)
 	}
 	row("applied, and 500", applying(answeringJSON("500 X", "{}")), logChangeRetried, "the app answered 500", againSoon)
-	for name, again := range map[string]string{
-		"3": againAsk, time.Now().Add(24 * time.Hour).UTC().Format(http.TimeFormat): againMost, "86400": againMost, "0": againSoon,
-		"-5": againSoon, "99999999999999999999": againSoon, "soon": againSoon, "Thu, 01 Jan 1970 00:00:00 GMT": againSoon,
+	for _, r := range []struct{ value, again string }{
+		{"3", againAsk},
+		{"86400", againMost},
+		{time.Now().Add(24 * time.Hour).UTC().Format(http.TimeFormat), againMost},
+		{"0", againSoon},
+		{"-5", againSoon},
+		{"soon", againSoon},
+		{"99999999999999999999", againSoon},
+		{"Thu, 01 Jan 1970 00:00:00 GMT", againSoon},
 	} {
 		for _, status := range []int{429, 503} {
-			row(fmt.Sprintf("%d and Retry-After: %s", status, name), answering(fmt.Sprintf("HTTP/1.1 %d X\nRetry-After: %s\nContent-Length: 0\n\n", status, name)),
-				logChangeRetried, fmt.Sprintf("the app answered %d", status), again)
+			row(fmt.Sprintf("%d and Retry-After: %s", status, r.value), answering(fmt.Sprintf("HTTP/1.1 %d X\nRetry-After: %s\nContent-Length: 0\n\n", status, r.value)),
+				logChangeRetried, fmt.Sprintf("the app answered %d", status), r.again)
 		}
 	}
 	for _, r := range []struct {
@@ -177,13 +184,16 @@ func (w *peerWorld) disguisedApps(good tls.Certificate) (rows []hookRow) {
 	config := func(c tls.Certificate) *tls.Config { return &tls.Config{Certificates: []tls.Certificate{c}} }
 	old := config(good)
 	old.MinVersion, old.MaxVersion = tls.VersionTLS10, tls.VersionTLS11
-	for name, c := range map[string]*tls.Config{
-		"another name": config(issue(w.t, good, func(c *x509.Certificate) { c.DNSNames = []string{"app.example.net"} })),
-		"expired":      config(issue(w.t, good, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })),
-		"self-signed":  config(issue(w.t, tls.Certificate{}, nil)),
+	for _, r := range []struct {
+		name string
+		c    tls.Certificate
+	}{
+		{"of another name", issue(w.t, good, func(c *x509.Certificate) { c.DNSNames = []string{"app.example.net"} })},
+		{"expired", issue(w.t, good, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })},
+		{"of an unknown authority", issue(w.t, tls.Certificate{}, nil)},
 	} {
 		rows = append(rows, hookRow{
-			name: "certificate: " + name, do: (*hookCall).behave, bad: c,
+			name: "certificate " + r.name, do: (*hookCall).behave, bad: config(r.c),
 			status: http.StatusAccepted, text: pending, fate: logChangeAlarmed, cause: "checking certificate",
 		})
 	}

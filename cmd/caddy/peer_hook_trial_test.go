@@ -20,7 +20,7 @@ import (
 func TestTrialHooks(t *testing.T) {
 	t.Parallel()
 	tr := trial.New(t, "apps that misbehave when they take a password")
-	tryHooks(t, tr, hurriedPace, tr.Size(1, 6), nil)
+	tryHooks(t, tr, hurriedPace, tr.Size(1, 4), nil)
 }
 
 // tryHooks tries each row some times, all beside each other in one program.

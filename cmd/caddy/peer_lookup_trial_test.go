@@ -126,7 +126,7 @@ func lookedUp(body string) func(*hookCall) {
 func TestTrialLookups(t *testing.T) {
 	t.Parallel()
 	tr := trial.New(t, "apps that misbehave when they look up an account")
-	tryLookups(t, tr, hurriedPace, tr.Size(1, 10), nil)
+	tryLookups(t, tr, hurriedPace, tr.Size(1, 6), nil)
 }
 
 // tryLookups tries each row some times, all beside each other in one program.
@@ -205,10 +205,10 @@ func (l *lookupTry) run() error {
 	if s.w.received(address(l.login)) > 0 {
 		return errors.New("a mail came without an account")
 	}
-	l.hook.mend()
 	if l.fate == logNoMail {
-		return nil
+		return nil // and none will come: an answer of "nobody" is not tried again
 	}
+	l.hook.mend()
 	_, token, err := s.mailed(l.login, 1)
 	if err != nil {
 		return err

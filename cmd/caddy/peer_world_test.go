@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,18 +14,24 @@ import (
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/trial"
 	"github.com/caddy-password-reset/caddy-password-reset/demo"
 )
+
+// growth is how many MiB all misbehaving peers together may make the program
+// grow by. One flood that is kept takes a gigabyte within seconds.
+const growth = 192
 
 // A pace is how long the program waits for its peers, and between attempts.
 type pace struct {
 	command time.Duration // one SMTP command and its answer
 	attempt time.Duration // one attempt at a mail
+	rest    time.Duration // of the queue, after a refused login
 }
 
 var (
-	usualPace   = pace{command: 30 * time.Second, attempt: 90 * time.Second}
-	hurriedPace = pace{command: 2 * time.Second, attempt: 5 * time.Second}
+	usualPace   = pace{command: 30 * time.Second, attempt: 90 * time.Second, rest: 30 * time.Second}
+	hurriedPace = pace{command: 2 * time.Second, attempt: 5 * time.Second, rest: 2 * time.Second}
 )
 
 // hurriedOnce builds the program with the waits of hurriedPace, so that a test
@@ -52,10 +55,11 @@ var hurriedOnce = sync.OnceValues(func() (string, error) {
 	for _, r := range [][3]string{
 		{"smtpout/client.go", "commandTimeout = 30 * time.Second", "commandTimeout = 2 * time.Second"},
 		{"reset/worker.go", "context.WithTimeout(ctx, mailLease-leaseMargin)", "context.WithTimeout(ctx, 5*time.Second)"},
-		{"reset/worker.go", "restAfterRefusal = 30 * time.Second", "restAfterRefusal = time.Second"},
-		{"reset/job.go", "{30 * time.Second, 2 * time.Minute,", "{time.Second, 2 * time.Second,"},
+		{"reset/worker.go", "restAfterRefusal = 30 * time.Second", "restAfterRefusal = 2 * time.Second"},
+		{"reset/job.go", "{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "{time.Second, 2 * time.Second}"},
 		{"reset/job.go", "5 * time.Second,  // 5 s", "time.Second,"},
 		{"reset/job.go", "30 * time.Second, // 35 s", "2 * time.Second,"},
+		{"reset/job.go", "2 * time.Minute,  // 3 min", "2 * time.Second,"},
 	} {
 		if err := o.Replace(r[0], r[1], r[2]); err != nil {
 			return "", err
@@ -172,6 +176,49 @@ func (w *peerWorld) begin() {
 	w.start()
 }
 
+// trial runs the program while act is at work, and then holds what is to hold
+// whatever the peers do.
+func (w *peerWorld) trial(tr *trial.Trial, act func(fail func(format string, args ...any))) {
+	w.t.Helper()
+	w.begin()
+	fail := func(format string, args ...any) { tr.Violation("%v", fmt.Errorf(format, args...)) }
+	if err := w.Sites[0].journey(); err != nil {
+		w.t.Fatalf("before anything misbehaves: %v", err)
+	}
+	before, begun := w.peak(), time.Now()
+	done := make(chan struct{})
+	var neighbours sync.WaitGroup
+	journeys := 0
+	neighbours.Go(func() {
+		for {
+			if err := w.Sites[0].journey(); err != nil {
+				fail("the neighbour: %w", err)
+			}
+			journeys++
+			select {
+			case <-done:
+				return
+			case <-time.After(100 * time.Millisecond): // it is there to see, not to load
+			}
+		}
+	})
+	act(fail)
+	close(done)
+	neighbours.Wait()
+	after, took := w.peak(), time.Since(begun)
+	if after-before > growth && !raceEnabled {
+		fail("the program grew from %d to %d MiB", before, after)
+	}
+	tr.Figures(fmt.Sprintf("%d sites in one program, %.0f s, %d journeys beside them, memory %d → %d MiB",
+		len(w.Sites)-1, took.Seconds(), journeys, before, after))
+	for _, found := range w.leaks() {
+		fail("%s", found)
+	}
+	for _, found := range w.repeated() {
+		fail("an alarm came again within a minute: %s", found)
+	}
+}
+
 // person returns the login of somebody who has not asked yet.
 func (w *peerWorld) person() string { return fmt.Sprintf("person-%d", w.persons.Add(1)-1) }
 
@@ -230,143 +277,4 @@ func (w *peerWorld) peak() int {
 	var kib int
 	_, _ = fmt.Sscan(rest, &kib)
 	return kib >> 10
-}
-
-// A peerSite is one of the sites. Its methods return errors, since they are
-// called from many goroutines at once.
-type peerSite struct {
-	Base string
-
-	w        *peerWorld
-	settings string
-}
-
-// id is what the log names it by.
-func (s *peerSite) id() string { return strings.TrimPrefix(s.Base, "http://") }
-
-// call sends a request; a body makes it a POST, of a form or of JSON.
-func (s *peerSite) call(path, body string) (status int, text string, err error) {
-	method := http.MethodGet
-	if body != "" {
-		method = http.MethodPost
-	}
-	req, err := http.NewRequestWithContext(s.w.t.Context(), method, s.Base+path, strings.NewReader(body))
-	if err != nil {
-		return 0, "", err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if strings.HasPrefix(body, "{") {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	r, err := s.w.client.Do(req)
-	if err != nil {
-		return 0, "", err
-	}
-	defer r.Body.Close()
-	b, err := io.ReadAll(r.Body)
-	return r.StatusCode, string(b), err
-}
-
-// expect sends a request and returns an error for another answer.
-func (s *peerSite) expect(status int, text, path, body string) error {
-	got, answer, err := s.call(path, body)
-	if err == nil && (got != status || !strings.Contains(answer, text)) {
-		err = fmt.Errorf("%s is answered %d, not %d with %q: %.300s", strings.SplitAfter(path, "/link")[0], got, status, text, answer)
-	}
-	return err
-}
-
-// ask asks for somebody, and for nobody: the answers are the same.
-func (s *peerSite) ask(login string) error {
-	var answers [2]string
-	for i, login := range []string{login, strings.Replace(login, "person", "nobody", 1)} {
-		status, text, err := s.call("/password-reset", `{"login":"`+login+`"}`)
-		if err != nil {
-			return err
-		}
-		if status != http.StatusAccepted {
-			return fmt.Errorf("asking is answered %d: %s", status, text)
-		}
-		answers[i] = reference.ReplaceAllString(text, "REFERENCE")
-	}
-	if answers[0] != answers[1] {
-		return fmt.Errorf("answers differ: %s and %s", answers[0], answers[1])
-	}
-	return nil
-}
-
-// mailed waits for the n-th mail to somebody and returns it with its token.
-func (s *peerSite) mailed(login string, n int) (demo.Mail, string, error) {
-	m, err := s.next(login, n)
-	if err != nil {
-		return m, "", err
-	}
-	link, err := m.Link(s.Base + "/password-reset")
-	if err != nil {
-		return m, "", err
-	}
-	code, err := m.Code()
-	if err != nil {
-		return m, "", err
-	}
-	s.w.hide("a code", code)
-	return m, s.w.hide("a token", link[strings.LastIndexByte(link, '/')+1:]), nil
-}
-
-func (s *peerSite) next(login string, n int) (demo.Mail, error) {
-	ctx, cancel := context.WithTimeout(s.w.t.Context(), time.Minute+2*s.w.Pace.attempt)
-	defer cancel()
-	return s.w.Inbox.Wait(ctx, address(login), n)
-}
-
-// password is one that somebody might choose.
-func (s *peerSite) password(login string) string {
-	return s.w.hide("a password", "a calm sea at night, said "+strings.ReplaceAll(login, "-", " "))
-}
-
-// change sets a new password.
-func (s *peerSite) change(token, password string) (status int, text string, err error) {
-	return s.call("/password-reset/new", `{"token":"`+token+`","password":"`+password+`"}`)
-}
-
-// dead says whether a link is.
-func (s *peerSite) dead(token string) error {
-	return s.expect(http.StatusGone, "", "/password-reset/link/"+token, "")
-}
-
-// changed holds that a change of somebody's has arrived: the notice is the
-// n-th mail, the app lets them in, and the link is dead.
-func (s *peerSite) changed(login, token, password string, n int) error {
-	m, err := s.next(login, n)
-	if err != nil {
-		return err
-	}
-	if _, err := m.Code(); err == nil {
-		return errors.New("a mail with a code came in the place of a notice")
-	}
-	form := url.Values{"login": {login}, "password": {password}}
-	if err := s.expect(http.StatusSeeOther, "", demo.LoginPath, form.Encode()); err != nil {
-		return err
-	}
-	return s.dead(token)
-}
-
-// journey walks the whole way of somebody new, and looks at a page of the app.
-func (s *peerSite) journey() error {
-	login := s.w.person()
-	if err := s.expect(http.StatusOK, "Log in", demo.LoginPath, ""); err != nil {
-		return err
-	}
-	if err := s.ask(login); err != nil {
-		return err
-	}
-	_, token, err := s.mailed(login, 1)
-	if err != nil {
-		return err
-	}
-	password := s.password(login)
-	if status, text, err := s.change(token, password); err != nil || status != http.StatusOK {
-		return fmt.Errorf("the change is answered %d, %v: %s", status, err, text)
-	}
-	return s.changed(login, token, password, 2)
 }
