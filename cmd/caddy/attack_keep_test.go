@@ -26,17 +26,17 @@ type keep struct {
 
 	// judge, if set before the program starts, may answer a hook in the place
 	// of the app.
-	judge func(w http.ResponseWriter, path string, hook hook) bool
+	judge func(w http.ResponseWriter, path string, t tale) bool
 
 	mu        sync.Mutex
 	addresses map[string]bool // that the directory names
 	visits    []string        // method and target of what is no hook
-	hooks     []hook
+	tales     []tale
 	refused   []string // hooks without a good signature
 }
 
-// A hook is what the app was told.
-type hook struct {
+// A tale is one thing that the app was told.
+type tale struct {
 	Type string `json:"type"`
 	Data struct {
 		Login    string `json:"login"`
@@ -69,12 +69,12 @@ func (k *keep) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	var h hook
+	var h tale
 	if err := json.Unmarshal(body, &h); err != nil || strings.Contains(string(body), expanded) || strings.Contains(string(body), looted) {
 		k.note(&k.refused, string(body))
 	}
 	k.mu.Lock()
-	k.hooks = append(k.hooks, h)
+	k.tales = append(k.tales, h)
 	k.mu.Unlock()
 	if k.judge != nil && k.judge(w, r.URL.Path, h) {
 		return
@@ -112,7 +112,7 @@ func (k *keep) forged() []string {
 func (k *keep) lookups() (logins []string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, h := range k.hooks {
+	for _, h := range k.tales {
 		if h.Type == "account.lookup" {
 			logins = append(logins, h.Data.Login)
 		}
@@ -124,7 +124,7 @@ func (k *keep) lookups() (logins []string) {
 func (k *keep) passwords(account string) (values []string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, h := range k.hooks {
+	for _, h := range k.tales {
 		if h.Type == "password.changed" && h.Data.Account.ID == account {
 			values = append(values, h.Data.Password.Value)
 		}

@@ -84,7 +84,7 @@ func TestTrialAttackMail(t *testing.T) {
 			s.keep.know(fmt.Sprintf("guest-%d@example.com", i))
 			s.keep.know(known[i])
 		}
-		s.keep.judge = func(w http.ResponseWriter, path string, h hook) bool {
+		s.keep.judge = func(w http.ResponseWriter, path string, h tale) bool {
 			var i int
 			if n, _ := fmt.Sscanf(h.Data.Login, "guest-%d", &i); h.Type == "account.lookup" && n == 1 && i < len(answers) {
 				fmt.Fprint(w, answers[i])

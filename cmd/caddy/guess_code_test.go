@@ -27,7 +27,7 @@ func (w *world) code(m demo.Mail) string {
 }
 
 // enter enters a code as somebody new.
-func (w *world) enter(c *crowd, login, code string) reply {
+func (w *world) enter(c *strangers, login, code string) reply {
 	w.t.Helper()
 	return w.do("POST", "/password-reset/code", `{"login":`+quoted(login)+`,"code":`+quoted(code)+`}`, c.visitor()...)
 }
@@ -42,7 +42,7 @@ func TestTrialGuessCodesAtOnce(t *testing.T) {
 	w.employ(people(4), nil)
 	w.amend("\t\tlogin_url /login\n", mailsWithoutLimit)
 	w.start()
-	c := new(crowd)
+	c := new(strangers)
 
 	// Half of the guesses are right. The others are counted before an answer
 	// is given, so that the right ones have no more luck than until the fifth
@@ -97,7 +97,7 @@ func TestTrialGuessCodesForADay(t *testing.T) {
 	w.employ(people(2), nil)
 	w.amend("\t\tlogin_url /login\n", mailsWithoutLimit)
 	w.start()
-	c := new(crowd)
+	c := new(strangers)
 	var last demo.Mail
 	for n := 1; n <= 4; n++ {
 		w.ask("person-0", c.visitor()...)
@@ -147,7 +147,7 @@ func TestTrialGuessCodesInAllSpellings(t *testing.T) {
 	w.employ(people(2), nil)
 	w.amend("\t\tlogin_url /login\n", mailsWithoutLimit)
 	w.start()
-	c := new(crowd)
+	c := new(strangers)
 	for i := range 2 {
 		w.ask(fmt.Sprintf("person-%d", i), c.visitor()...)
 	}

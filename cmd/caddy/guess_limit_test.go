@@ -89,7 +89,7 @@ func TestTrialGuessFlood(t *testing.T) {
 	// The account's limit is what is tried here, not the rate of all mails.
 	w.amend("\tpassword_reset {\n\t\tsmtp", "\tpassword_reset {\n\t\tmails off\n\t\tsmtp")
 	w.start()
-	c := new(crowd)
+	c := new(strangers)
 	began := time.Now()
 	w.ask("person-0", c.visitor()...)
 	first := w.token(w.mail("person-0@example.com", 1))

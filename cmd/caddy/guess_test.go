@@ -49,23 +49,23 @@ func (w *world) beside(more string) *world {
 	return &other
 }
 
-// A crowd are visitors of whom each comes once, so that none meets a limit by
+// Strangers are visitors of whom each comes once, so that none meets a limit by
 // address.
-type crowd struct {
+type strangers struct {
 	mu sync.Mutex
 	n  int
 }
 
-func (c *crowd) visitor() []string {
+func (c *strangers) visitor() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.n++
 	return from(c.n)
 }
 
-// ways are all that can be done with a token: a GET and its POST have one
+// uses are all that can be done with a token: a GET and its POST have one
 // answer for all that are dead.
-var ways = []struct{ method, target, body string }{
+var uses = []struct{ method, target, body string }{
 	{"GET", "/password-reset/link/%s", ""},
 	{"HEAD", "/password-reset/link/%s", ""},
 	{"POST", "/password-reset/new", `{"token":"%s","password":"a guess of somebody else"}`},
@@ -76,10 +76,10 @@ var ways = []struct{ method, target, body string }{
 }
 
 // present shows a token, spelled for the place that it goes to, in one of the
-// ways, and returns the answer without what differs between any two.
-func (w *world) present(c *crowd, way int, spelled func(place string) string) (status int, answer string) {
+// uses, and returns the answer without what differs between any two.
+func (w *world) present(c *strangers, way int, spelled func(place string) string) (status int, answer string) {
 	w.t.Helper()
-	p := ways[way]
+	p := uses[way]
 	place := "form"
 	switch {
 	case strings.Contains(p.target, "%s"):
@@ -111,7 +111,7 @@ func TestTrialGuessTokens(t *testing.T) {
 	w.employ(people(6), nil)
 	other := w.beside("\t\tlink_ttl 2s")
 	w.start()
-	c := new(crowd)
+	c := new(strangers)
 
 	for i := range 4 {
 		w.ask(fmt.Sprintf("person-%d", i), c.visitor()...)
@@ -137,10 +137,10 @@ func TestTrialGuessTokens(t *testing.T) {
 	foreign := other.token(w.mail("person-4@example.com", 1))
 
 	unknown := guessed(rng, live)
-	for way := range ways {
+	for way := range uses {
 		status, dead := w.present(c, way, plainly(unknown))
-		if status != http.StatusGone && !strings.Contains(ways[way].body, "short") {
-			tr.Violation("%s %s with an unknown token: %d", ways[way].method, ways[way].target, status)
+		if status != http.StatusGone && !strings.Contains(uses[way].body, "short") {
+			tr.Violation("%s %s with an unknown token: %d", uses[way].method, uses[way].target, status)
 		}
 		for what, token := range map[string]string{
 			"used": used, "cancelled": cancelled, "cancel token that was used": closing, "of another site": foreign,
@@ -148,18 +148,18 @@ func TestTrialGuessTokens(t *testing.T) {
 		} {
 			tr.Run()
 			if _, got := w.present(c, way, plainly(token)); got != dead {
-				tr.Violation("%s %s tells a token that is %s:\n%s\nin place of\n%s", ways[way].method, ways[way].target, what, got, dead)
+				tr.Violation("%s %s tells a token that is %s:\n%s\nin place of\n%s", uses[way].method, uses[way].target, what, got, dead)
 			}
 		}
 		// A token for one thing is none for the other.
 		for what, token := range map[string]string{"link": live, "cancel": ending} {
-			if strings.Contains(ways[way].target, "/cancel/") == (what == "cancel") {
+			if strings.Contains(uses[way].target, "/cancel/") == (what == "cancel") {
 				continue
 			}
 			tr.Run()
-			if _, got := w.present(c, way, plainly(token)); strings.Contains(ways[way].target, "/cancel/") || what == "cancel" {
+			if _, got := w.present(c, way, plainly(token)); strings.Contains(uses[way].target, "/cancel/") || what == "cancel" {
 				if got != dead {
-					tr.Violation("%s %s takes the token of a %s link:\n%s", ways[way].method, ways[way].target, what, got)
+					tr.Violation("%s %s takes the token of a %s link:\n%s", uses[way].method, uses[way].target, what, got)
 				}
 			}
 		}
@@ -168,12 +168,12 @@ func TestTrialGuessTokens(t *testing.T) {
 	// The same spelling of one that lives and of one that never was.
 	for range tr.Size(25, 2000) {
 		spell, how := misspelling(rng)
-		way := rng.IntN(len(ways))
+		way := rng.IntN(len(uses))
 		_, alive := w.present(c, way, func(place string) string { return spell(live, place) })
 		_, dead := w.present(c, way, func(place string) string { return spell(unknown, place) })
 		tr.Run()
 		if alive != dead {
-			tr.Violation("%s %s with %s tells that a token lives:\n%s\nin place of\n%s", ways[way].method, ways[way].target, how, alive, dead)
+			tr.Violation("%s %s with %s tells that a token lives:\n%s\nin place of\n%s", uses[way].method, uses[way].target, how, alive, dead)
 		}
 	}
 	for range tr.Size(50, 20_000) {
@@ -187,11 +187,11 @@ func TestTrialGuessTokens(t *testing.T) {
 		return other.do("GET", "/password-reset/link/"+foreign, "", c.visitor()...).Status == http.StatusGone
 	}
 	other.until("the link expires", expired)
-	for way := range ways {
+	for way := range uses {
 		_, dead := other.present(c, way, plainly(unknown))
 		tr.Run()
 		if _, got := other.present(c, way, plainly(foreign)); got != dead {
-			tr.Violation("%s %s tells an expired token:\n%s\nin place of\n%s", ways[way].method, ways[way].target, got, dead)
+			tr.Violation("%s %s tells an expired token:\n%s\nin place of\n%s", uses[way].method, uses[way].target, got, dead)
 		}
 	}
 
@@ -270,4 +270,13 @@ func misspelling(rng *rand.Rand) (spell func(token, place string) string, how st
 		}
 		return s[:len(s)-1] + "A"
 	}), "another last character"
+}
+
+// change sends a new password by a token, and holds what is answered.
+func (w *world) change(token, want string) {
+	w.t.Helper()
+	r := w.do("POST", "/password-reset/new", `{"token":"`+token+`","password":"`+newPassword+`"}`)
+	if !strings.Contains(r.Body, want) {
+		w.t.Fatalf("the change was answered %d: %s", r.Status, r.Body)
+	}
 }

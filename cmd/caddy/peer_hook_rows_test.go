@@ -38,8 +38,8 @@ type hookRow struct {
 	again  string
 }
 
-// pending is what the person reads while the change goes on.
-const pending = `"status":"pending"`
+// readsPending is what a person reads while the change goes on.
+const readsPending = `"status":"pending"`
 
 // silentApps never finish, or not in time.
 func silentApps() (rows []hookRow) {
@@ -73,7 +73,7 @@ func silentApps() (rows []hookRow) {
 			c.send("HTTP/1.1 200 OK\nx" + string(c.body) + "\n\n")
 		}, "no valid HTTP answer"},
 	} {
-		rows = append(rows, hookRow{name: r.name, do: r.do, status: http.StatusAccepted, text: pending, fate: logChangeRetried, cause: r.cause})
+		rows = append(rows, hookRow{name: r.name, do: r.do, status: http.StatusAccepted, text: readsPending, fate: logChangeRetried, cause: r.cause})
 	}
 	return rows
 }
@@ -82,7 +82,7 @@ func silentApps() (rows []hookRow) {
 // others.
 func refusingApps() (rows []hookRow) {
 	row := func(name string, do func(*hookCall), fate, cause, again string) {
-		rows = append(rows, hookRow{name: name, do: do, status: http.StatusAccepted, text: pending, fate: fate, cause: cause, again: again})
+		rows = append(rows, hookRow{name: name, do: do, status: http.StatusAccepted, text: readsPending, fate: fate, cause: cause, again: again})
 	}
 	for _, status := range []int{400, 401, 403, 404, 405, 413} {
 		row(fmt.Sprint(status), answeringJSON(fmt.Sprint(status, " ", foreignText), `{"detail":"`+foreignText+`"}`), logChangeAlarmed, fmt.Sprintf("the app answered %d", status), againSoon)
@@ -144,7 +144,7 @@ func lyingApps(decoy string) (rows []hookRow) {
 		for _, to := range []string{"http://" + decoy + "/hooks/password-changed", "//" + decoy + "/", "/hooks/elsewhere"} {
 			rows = append(rows, hookRow{
 				name: fmt.Sprintf("%d to %s", status, to), do: answering(fmt.Sprintf("HTTP/1.1 %d X\nLocation: %s\nContent-Length: 0\n\n", status, to)),
-				status: http.StatusAccepted, text: pending, fate: logChangeAlarmed, cause: "redirect",
+				status: http.StatusAccepted, text: readsPending, fate: logChangeAlarmed, cause: "redirect",
 			})
 		}
 	}
@@ -155,11 +155,11 @@ func lyingApps(decoy string) (rows []hookRow) {
 		{"gzip bomb", "200 OK\nContent-Type: application/json\nContent-Encoding: gzip\n\n" + bomb},
 		{"switches protocols", "101 X\nConnection: upgrade\nUpgrade: x\n\n"},
 	} {
-		rows = append(rows, hookRow{name: r.name, do: answering("HTTP/1.1 " + r.answer), status: http.StatusAccepted, text: pending, fate: logChangeAlarmed})
+		rows = append(rows, hookRow{name: r.name, do: answering("HTTP/1.1 " + r.answer), status: http.StatusAccepted, text: readsPending, fate: logChangeAlarmed})
 	}
 	rows = append(rows, hookRow{
 		name: "HTML without end", do: answeringThen("HTTP/1.1 200 OK\nContent-Type: text/html\n\n", flooding("<p>")),
-		status: http.StatusAccepted, text: pending, fate: logChangeAlarmed, cause: "not JSON",
+		status: http.StatusAccepted, text: readsPending, fate: logChangeAlarmed, cause: "not JSON",
 	})
 	for _, r := range []struct {
 		name string
@@ -194,12 +194,12 @@ func (w *peerWorld) disguisedApps(good tls.Certificate) (rows []hookRow) {
 	} {
 		rows = append(rows, hookRow{
 			name: "certificate " + r.name, do: (*hookCall).behave, bad: config(r.c),
-			status: http.StatusAccepted, text: pending, fate: logChangeAlarmed, cause: "checking certificate",
+			status: http.StatusAccepted, text: readsPending, fate: logChangeAlarmed, cause: "checking certificate",
 		})
 	}
 	return append(rows, hookRow{
 		name: "TLS 1.0 and 1.1 only", do: (*hookCall).behave, bad: old,
-		status: http.StatusAccepted, text: pending, fate: logChangeRetried,
+		status: http.StatusAccepted, text: readsPending, fate: logChangeRetried,
 	})
 }
 

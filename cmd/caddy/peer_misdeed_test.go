@@ -42,8 +42,8 @@ func halfClosed(d *dialogue) bool {
 	return hang(d)
 }
 
-// flood sends without end.
-func flood(text string) misdeed {
+// gushing sends without end.
+func gushing(text string) misdeed {
 	return func(d *dialogue) bool {
 		block := []byte(strings.Repeat(text, 1+64<<10/len(text)))
 		for {
@@ -72,8 +72,8 @@ func delaying(share float64) misdeed {
 	}
 }
 
-// reading takes some bytes of what comes, and goes.
-func reading(d *dialogue) bool {
+// leaving takes some bytes of what comes, and goes.
+func leaving(d *dialogue) bool {
 	d.relay.mu.Lock()
 	n := 1 + d.relay.rand.Int64N(2000)
 	d.relay.mu.Unlock()

@@ -85,7 +85,7 @@ func breaks() []relayRow {
 		{name: "half-closed after EHLO", at: atHello, do: halfClosed, fate: logRetried, cause: "EHLO: connection lost"},
 		{name: "gone at RCPT", at: atRcpt, do: gone, fate: logRetried, cause: "RCPT: "},
 		{name: "gone at DATA", at: atData, do: gone, fate: logRetried, cause: "DATA: "},
-		{name: "gone in the message", at: atText, do: reading, fate: logRetried, cause: ": "},
+		{name: "gone in the message", at: atText, do: leaving, fate: logRetried, cause: ": "},
 		{name: "gone after the dot", at: atDot, do: gone, keeps: true, fate: logRetried, cause: "end of message: "},
 		{name: "reset after the dot", at: atDot, do: broken, keeps: true, fate: logRetried, cause: "end of message: "},
 		{name: "nonsense after the dot", at: atDot, do: saying(foreignText), keeps: true, fate: logRetried, cause: "end of message: relay does not follow the protocol"},
@@ -95,13 +95,13 @@ func breaks() []relayRow {
 		{name: "one digit", at: atRcpt, do: saying("2"), fate: logRetried, cause: "RCPT: relay does not follow the protocol"},
 		{name: "250 to DATA", at: atData, do: saying("250 sure"), fate: logRetried, cause: "DATA: answer 250"},
 		{name: "answers unasked", at: atGreeting, do: saying("220 x\n250 x\n250 x\n250 x\n354 x\n250 x"), fate: logAlarmed, cause: "relay answered before it was asked"},
-		{name: "floods 220-", at: atGreeting, do: flood("220-x\r\n"), fate: logRetried, cause: "relay sends too much"},
-		{name: "floods 250- to EHLO", at: atHello, do: flood("250-x\r\n"), fate: logRetried, cause: "relay sends too much"},
-		{name: "floods 250- to RCPT", at: atRcpt, do: flood("250-x\r\n"), fate: logRetried, cause: "relay sends too much"},
-		{name: "floods inside TLS", tls: "starttls", at: atAuth, do: flood("334-x\r\n"), fate: logRetried, cause: "relay sends too much"},
-		{name: "floods after the dot", at: atDot, do: flood("250-x\r\n"), keeps: true, fate: logRetried, cause: "relay sends too much"},
-		{name: "line without end", at: atGreeting, do: flood("2"), fate: logRetried, cause: "relay sends too much"},
-		{name: "line without end to MAIL", at: atMail, do: flood("2"), fate: logRetried, cause: "relay sends too much"},
+		{name: "floods 220-", at: atGreeting, do: gushing("220-x\r\n"), fate: logRetried, cause: "relay sends too much"},
+		{name: "floods 250- to EHLO", at: atHello, do: gushing("250-x\r\n"), fate: logRetried, cause: "relay sends too much"},
+		{name: "floods 250- to RCPT", at: atRcpt, do: gushing("250-x\r\n"), fate: logRetried, cause: "relay sends too much"},
+		{name: "floods inside TLS", tls: "starttls", at: atAuth, do: gushing("334-x\r\n"), fate: logRetried, cause: "relay sends too much"},
+		{name: "floods after the dot", at: atDot, do: gushing("250-x\r\n"), keeps: true, fate: logRetried, cause: "relay sends too much"},
+		{name: "line without end", at: atGreeting, do: gushing("2"), fate: logRetried, cause: "relay sends too much"},
+		{name: "line without end to MAIL", at: atMail, do: gushing("2"), fate: logRetried, cause: "relay sends too much"},
 		{name: "no extensions", at: atHello, do: saying("250 relay"), fate: logSent},
 		{name: "small SIZE", at: atHello, do: saying("250-relay\n250 SIZE 100"), fate: logAlarmed, cause: "message is larger than the relay takes"},
 	}
@@ -140,12 +140,12 @@ func (w *peerWorld) disguises(good tls.Certificate) []relayRow {
 		{name: "logins of its own only", tls: "starttls", at: atHello, do: func(d *dialogue) bool {
 			return d.say("250-relay\n250-AUTH CRAM-MD5 XOAUTH2\n250 STARTTLS")
 		}, fate: logAlarmed, cause: "no mechanism that may be used"},
-		{name: "asks without end at the login", tls: "starttls", at: atAuth, do: asking, fate: logAlarmed, cause: "does not follow the mechanism"},
+		{name: "asks without end at the login", tls: "starttls", at: atAuth, do: challenging, fate: logAlarmed, cause: "does not follow the mechanism"},
 	}
 }
 
-// asking challenges again and again.
-func asking(d *dialogue) bool {
+// challenging asks again and again.
+func challenging(d *dialogue) bool {
 	for d.say("334 eA==") {
 		if line, err := d.in.ReadString('\n'); err != nil || strings.HasPrefix(line, "*") {
 			return err == nil && d.say("501 5.7.0 ended")
@@ -156,7 +156,7 @@ func asking(d *dialogue) bool {
 
 // issue makes a certificate for localhost, signed by another one; by itself if
 // that is none.
-func issue(t *testing.T, by tls.Certificate, edit func(*x509.Certificate)) tls.Certificate {
+func issue(t testing.TB, by tls.Certificate, edit func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
