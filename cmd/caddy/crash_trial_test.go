@@ -17,7 +17,7 @@ func TestTrialCrashSmall(t *testing.T) {
 	t.Parallel()
 	tr := trial.New(t, "kill -9 before any statement, without Caddy")
 	crashTrial(t, tr, crashing(t, "cmd/campaign/small"), 16, func(first, recovering []crashpoint.Point) []crash {
-		n := tr.Size(90, max(1800, len(first)+600))
+		n := tr.Size(90, len(first)+200)
 		return chooseCrashes(tr.Rand(0), n, first, recovering)
 	})
 }
