@@ -70,7 +70,7 @@ func silences() []relayRow {
 		{name: "no answer to RCPT", at: atRcpt, do: hang, fate: logRetried, cause: "RCPT: timed out"},
 		{name: "no answer to DATA", at: atData, do: hang, fate: logRetried, cause: "DATA: timed out"},
 		{name: "tarpit", at: atAll, do: delaying(0.7), slow: true, fate: logRetried, cause: "timed out"},
-		{name: "stops reading in DATA", at: atText, do: deaf, fate: logRetried, cause: "timed out"},
+		{name: "stops reading in DATA", at: atText, do: deaf, fate: logRetried, cause: "end of message: "},
 		{name: "silent after the dot", at: atDot, do: hang, keeps: true, fate: logRetried, cause: "end of message: timed out"},
 		{name: "handshake hangs", tls: "starttls", at: atHandshake, do: hang, fate: logAlarmed, cause: "TLS handshake: timed out"},
 		{name: "silent on the TLS port", tls: "implicit", at: atHandshake, do: hang, fate: logAlarmed, cause: "TLS handshake: timed out"},

@@ -109,10 +109,11 @@ func (r *relayTry) run() error {
 		_, _, err := s.mailed(other, 1)
 		return err
 	}
-	mail, token, err := s.mailed(r.login, came+1)
+	n := came + 1
 	if r.fate == logSent {
-		mail, token, err = s.mailed(r.login, 1)
+		n = 1
 	}
+	mail, token, err := s.mailed(r.login, n)
 	if err != nil {
 		return err
 	}
