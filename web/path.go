@@ -59,8 +59,12 @@ func clean(dst []byte, path string) (out []byte, twisted, odd bool) {
 			dst = dst[:lastSlash(dst[:start])]
 		default:
 			// Some file systems, and what is built on them, drop these.
-			if end := bytes.TrimRight(dst, ". "); len(end) > start+1 && len(end) < len(dst) {
+			end := bytes.TrimRight(dst, ". ")
+			switch {
+			case len(end) > start+1 && len(end) < len(dst):
 				dst, odd = end, true
+			case dst[len(dst)-1] == ' ':
+				odd = true // of nothing else: an empty segment, or one of dots
 			}
 		}
 	}
@@ -193,11 +197,12 @@ func (o *outline) cut(b []byte) (path []byte, ok bool) {
 			out++
 		}
 		start := o.starts[o.n]
-		if string(b[start:out]) == "/.." {
-			o.joints, o.barrier[o.n] = true, true
-		}
+		out = start + len(bytes.TrimRight(b[start:out], " "))
 		if end := len(bytes.TrimRight(b[start:out], ". ")); end > 1 {
 			out = start + end
+		}
+		if string(b[start:out]) == "/.." {
+			o.joints, o.barrier[o.n] = true, true
 		}
 	}
 	o.starts[o.n], o.barrier[o.n] = out, true
