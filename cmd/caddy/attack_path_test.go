@@ -115,7 +115,7 @@ func spellings(path string) []string {
 		"/..;" + path, ";" + path, "/;" + path, "/x;" + path, path + ";jsessionid=1", strings.ToUpper(path), strings.ToLower(path), `/x\..` + path, `/x\..\` + path[1:],
 		before + "/" + last, before + "./" + last, before + "x/../" + last, before + "x/..;/" + last, before + `x\..\` + last, before + "x%2f..%2f" + last, before + "x%5c..%5c" + last,
 		"/%" + hexOf(first[0]) + first[1:] + strings.TrimPrefix(path, "/"+first), before + "%" + hexOf(last[0]) + last[1:], before + "%25" + hexOf(last[0]) + last[1:],
-		path + "%00", path + "%20", path + "%2520", path + ".", before + "x/../" + last + "%00/y", before + "x/../" + last + "#y", path + "%2f", path + "%2f..", path + "/.", path + "/%2e%2e/" + last, strings.ReplaceAll(path, "/", `\`), "/" + strings.ReplaceAll(path[1:], "/", `\`),
+		path + "%00", path + "%20", path + "%2520", path + "/%20", path + "/x/..%20", path + ".", before + "x/../" + last + "%00/y", before + "x/../" + last + "#y", path + "%2f", path + "%2f..", path + "/.", path + "/%2e%2e/" + last, strings.ReplaceAll(path, "/", `\`), "/" + strings.ReplaceAll(path[1:], "/", `\`),
 		strings.ReplaceAll(path, "s", "%C5%BF"), strings.ReplaceAll(path, "k", "%E2%84%AA"), strings.ReplaceAll(path, "i", "%C4%B1"), strings.ReplaceAll(path, "i", "%C4%B0"),
 		"x:" + path[1:], "x:%2f" + path[1:], "http:" + path[1:], "http:%2f" + path[1:], "http://evil.test" + path, "http://evil.test//" + strings.ToUpper(path),
 	}
@@ -177,9 +177,6 @@ func misspell(chance *rand.Rand, path string) string {
 				path = path[:i-1] + pick(`\`, "%5c", "%5C", "%2f", "%2F") + path[i:]
 			}
 		case 7:
-			if strings.HasSuffix(path, "/..") {
-				continue // what stands behind makes it another name
-			}
 			path += pick("/", "//", "/.", "/x/..", "%00", "%00.html", "%0d%0a", "%20", ".", "%3fx", "%23x", "?x", "#x")
 		case 8:
 			path = pick("/x/..", "/.", "/", "//", "/..;", "/;", "/x;y/..", "/%2e", "/x%2f..") + path
