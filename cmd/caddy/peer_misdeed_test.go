@@ -2,9 +2,11 @@ package main
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"time"
 )
@@ -64,11 +66,15 @@ func dripping(d *dialogue) bool {
 	}
 }
 
-// delaying waits for a share of what one command may take.
+// delaying waits for a share of what one command may take, or until the program
+// hangs up: how long it stayed is measured.
 func delaying(share float64) misdeed {
 	return func(d *dialogue) bool {
-		time.Sleep(time.Duration(share * float64(d.relay.w.Pace.command)))
-		return true
+		wait := time.Duration(share * float64(d.relay.w.Pace.command))
+		_ = d.SetReadDeadline(time.Now().Add(wait))
+		_, err := d.in.Peek(1) // it says nothing before it has its answer
+		_ = d.SetReadDeadline(time.Time{})
+		return errors.Is(err, os.ErrDeadlineExceeded)
 	}
 }
 
