@@ -150,9 +150,7 @@ func (h *Handler) coversPart(path []byte, o *outline) (by *speaker, yes bool) {
 			if !o.barrier[to] {
 				continue
 			}
-			// Most routers take a path with a slash at the end for the one without.
-			reading := bytes.TrimRight(path[o.starts[from]:o.starts[to]], "/")
-			if by, yes = h.owner(reading); yes {
+			if by, yes = h.owner(path[o.starts[from]:o.starts[to]]); yes {
 				return by, true
 			}
 		}
