@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -162,7 +163,11 @@ type (
 
 func (everybody) Lookup(_ context.Context, login string) ([]reset.Account, error) {
 	name, _, _ := strings.Cut(login, "@")
-	return []reset.Account{{ID: "of " + login, Login: login, Email: name + "@example.com"}}, nil
+	account := reset.Account{ID: "of " + name, Login: login, Email: name + "@example.com"}
+	if n, err := strconv.Atoi(strings.TrimPrefix(name, "person-")); err == nil {
+		account.ID = people(n + 1)[n].ID // a job may be pinned to the account already
+	}
+	return []reset.Account{account}, nil
 }
 
 func (willing) Apply(context.Context, reset.Change) reset.Attempt {

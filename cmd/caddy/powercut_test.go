@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,8 +32,8 @@ func TestTrialPowerCut(t *testing.T) {
 	t.Parallel()
 	strace := need(t, "strace", "strace")
 	tr := trial.New(t, "power cut before an answer, a mail or a delivery")
-	c := newCuts(t, tr.Size(20, 300), tr.Size(1, 15))
-	c.variants, c.chance = tr.Size(1, 4), tr.Rand(1)
+	c := newCuts(t, tr.Size(20, 240), tr.Size(1, 10))
+	c.variants, c.chance = tr.Size(1, 3), tr.Rand(1)
 	c.world.traced(strace, c.act, c.take)
 	if len(c.promises) > 0 {
 		t.Errorf("not in the trace: %d promises such as %v", len(c.promises), c.promises)
@@ -135,11 +136,18 @@ func (c *cuts) take(d *disk, m instant) {
 		c.checks.Wait()
 		return
 	}
-	promises := c.promises[m]
-	if promises == nil {
+	all := c.promises[m]
+	n := slices.IndexFunc(all, func(p promise) bool { return p.after.After(d.now) })
+	if n < 0 {
+		n = len(all)
+	}
+	if n == 0 {
 		return
 	}
-	delete(c.promises, m)
+	promises := all[:n:n]
+	if c.promises[m] = all[n:]; n == len(all) {
+		delete(c.promises, m)
+	}
 	files, unsynced := d.synced()
 	c.check(promises, files, false)
 	for range c.variants {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
@@ -12,6 +13,7 @@ import (
 // A promise is what somebody knows from a moment on.
 type promise struct {
 	moment instant
+	after  time.Time        // ports are used again: an earlier answer is another one
 	login  string           // as it was typed
 	owed   reset.LetterKind // what must still be mailed; "" for nothing
 	live   string           // token that must open something
@@ -72,7 +74,7 @@ func (c *cuts) person(number int, login string) *promisee {
 // is noted, as the n-th mail, is owed no more.
 func (p *promisee) promised(r reply, what promise, n int) {
 	p.t.Helper()
-	what.moment, what.login = answerTo(r.Port), p.login
+	what.moment, what.after, what.login = answerTo(r.Port), r.Began, p.login
 	if what.owed != "" && p.received(strings.TrimSuffix(p.login, "@example.com")+"@example.com") >= n {
 		what.owed = ""
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A disk is a folder as a power cut would leave it, replayed from what strace
@@ -28,6 +29,7 @@ type disk struct {
 	begun map[string]*call // calls that have not returned, by thread
 	mails map[string]int   // how many were handed to the relay, by address
 	syncs int
+	now   time.Time
 
 	// cut is called at each moment after which somebody outside knows
 	// something: the moment before the kernel gets it.
@@ -102,7 +104,12 @@ func (d *disk) replay(trace io.Reader) error {
 // or its end.
 func (d *disk) line(line string) error {
 	thread, line, _ := strings.Cut(line, " ")
-	_, line, _ = strings.Cut(strings.TrimLeft(line, " "), " ") // the time
+	at, line, _ := strings.Cut(strings.TrimLeft(line, " "), " ")
+	seconds, err := strconv.ParseFloat(at, 64)
+	if err != nil {
+		return fmt.Errorf("no time")
+	}
+	d.now = time.UnixMicro(int64(seconds * 1e6))
 	if strings.HasPrefix(line, "+++ ") || strings.HasPrefix(line, "--- ") {
 		return nil // an exit, a signal
 	}

@@ -26,6 +26,7 @@ type reply struct {
 	Body   string
 	Raw    []byte // every byte that came in
 	Port   string // our end of the connection
+	Began  time.Time
 }
 
 // do sends one request on a connection of its own, byte by byte as given, so
@@ -68,6 +69,7 @@ func (w *world) try(method, target, body string, header ...string) (reply, error
 // send sends a request as it stands on a connection of its own, which the
 // request must ask to close.
 func (w *world) send(method, request string) (reply, error) {
+	began := time.Now()
 	c, err := net.Dial("tcp", strings.TrimPrefix(w.Site, "http://"))
 	if errors.Is(err, syscall.ECONNRESET) {
 		err = fmt.Errorf("%w: %w", errUnanswered, err)
@@ -89,7 +91,7 @@ func (w *world) send(method, request string) (reply, error) {
 	defer resp.Body.Close()
 	content, err := io.ReadAll(resp.Body)
 	_, port, _ := net.SplitHostPort(c.LocalAddr().String())
-	return reply{Status: resp.StatusCode, Header: resp.Header, Body: string(content), Raw: raw, Port: port}, err
+	return reply{Status: resp.StatusCode, Header: resp.Header, Body: string(content), Raw: raw, Port: port, Began: began}, err
 }
 
 // ask asks for a mail and expects that it is accepted.
