@@ -43,16 +43,17 @@ func (q *queueState) begin(j id) bool {
 	return true
 }
 
-// end frees the place of a job and, after a pause, has the queue read for the
-// next one.
+// end frees the place of a job after a pause, and has the queue read for the
+// next one. Until then the job is not begun again, whoever wakes the queue: each
+// of its ends would wake it once more.
 func (q *queueState) end(j id, pause time.Duration) {
+	if pause > 0 {
+		time.AfterFunc(pause, func() { q.end(j, 0) })
+		return
+	}
 	q.mu.Lock()
 	delete(q.busy, j)
 	q.mu.Unlock()
-	if pause > 0 {
-		time.AfterFunc(pause, q.poke)
-		return
-	}
 	q.poke()
 }
 
