@@ -2,7 +2,6 @@ package reset
 
 import (
 	"errors"
-	"math/rand/v2"
 	"time"
 )
 
@@ -102,7 +101,7 @@ var (
 // ± 20 % so that what failed together does not come back together.
 func backoff(table []time.Duration, attempt int) time.Duration {
 	d := table[min(max(attempt, 1), len(table))-1]
-	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64()))
+	return d*4/5 + randomBelow(d*2/5)
 }
 
 // leaseLength is how long an attempt at a job of this kind may take in all.

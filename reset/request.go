@@ -2,7 +2,6 @@ package reset
 
 import (
 	"context"
-	"math/rand/v2"
 	"time"
 	"unicode/utf8"
 
@@ -48,7 +47,7 @@ func (s *Site) Request(ctx context.Context, r Request) (reference string, err er
 		j.Words = words
 	}
 	j.LinkTTL = max(0, min(r.LinkTTL, MaxLinkTTL)).Milliseconds()
-	due := now.Add(minMailDelay + rand.N(maxMailDelay-minMailDelay))
+	due := now.Add(minMailDelay + randomBelow(maxMailDelay-minMailDelay))
 	err = s.update(ctx, func(tx kv.Tx) error {
 		return s.addJob(tx, jobMail, j, due)
 	})

@@ -60,10 +60,10 @@ func (t token) matches(hash []byte) bool {
 	return subtle.ConstantTimeCompare(t.hash(), hash) == 1
 }
 
-func randomBelow(n int) int {
+func randomBelow[N ~int | ~int64](n N) N {
 	v, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
 	if err != nil {
 		panic("reset: no randomness: " + err.Error())
 	}
-	return int(v.Int64())
+	return N(v.Int64())
 }
