@@ -1,0 +1,213 @@
+package reset_test
+
+import (
+	"slices"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+)
+
+// Counts are what a model knows of the limits of an account. Where a fault may
+// have hidden something, only the upper bounds hold.
+type counts struct {
+	guesses []time.Time // wrong codes that may have been counted
+	cleared time.Time   // when a completed change surely began the count anew
+
+	mails  []time.Time // when a job was first seen to mail
+	jobs   map[string]bool
+	tries  int // wrong codes that were surely counted since the newest mail
+	today  int // and in the day since
+	since  time.Time
+	unsure time.Time // when one may or may not have been counted
+}
+
+// mayBeOff reports whether codes may be off for the account.
+func (c *counts) mayBeOff(now time.Time) bool {
+	today, row := 0, 0
+	for _, at := range c.guesses {
+		if now.Sub(at) <= 24*time.Hour+lag {
+			today++
+		}
+		if !at.Before(c.cleared.Add(-lag)) {
+			row++
+		}
+	}
+	return today >= 20 || row >= 100
+}
+
+// mustBeOff reports whether they surely are.
+func (c *counts) mustBeOff(now time.Time) bool {
+	sure := c.unsure.IsZero() || now.Sub(c.unsure) > 48*time.Hour
+	return sure && c.today >= 20 && now.Add(lag).Sub(c.since) < 24*time.Hour
+}
+
+// mayBeSpent reports whether the tries of the newest mail may be used up.
+func (c *counts) mayBeSpent(newest time.Time) bool {
+	n := 0
+	for _, at := range c.guesses {
+		if !at.Before(newest.Add(-lag)) {
+			n++
+		}
+	}
+	return n >= 5
+}
+
+// newest returns when the account's newest mail was seen.
+func (m *model) newest(account string) (at time.Time) {
+	for _, g := range m.mails {
+		if g.account == account {
+			at = g.seen
+		}
+	}
+	return at
+}
+
+// sends judges a mail that the relay is given.
+func (m *model) sends(l reset.Letter, held bool, now time.Time) {
+	if l.Kind != reset.LetterReset {
+		m.notices = append(m.notices, l)
+		if l.Kind == reset.LetterChanged {
+			p := m.person(l.To.ID)
+			p.done, p.counts.cleared = append(p.done, l.At), l.At
+		}
+		return
+	}
+	c := &m.person(l.To.ID).counts
+	if m.calm && !c.jobs[l.MessageID] && !c.permits(now) {
+		m.breaks("an account gets more mails than its limits allow")
+	}
+	if c.jobs == nil {
+		c.jobs = map[string]bool{}
+	}
+	if !c.jobs[l.MessageID] {
+		c.mails = append(c.mails, now)
+	}
+	c.jobs[l.MessageID] = true
+	switch {
+	case l.Code == "" && !c.mayBeOff(now):
+		m.breaks("codes are off though few were guessed")
+	case l.Code != "" && m.calm && c.mustBeOff(now):
+		m.breaks("codes are on though many were guessed")
+	}
+	c.tries = 0
+	g := &mailed{Letter: l, account: l.To.ID, era: m.era, seen: now, held: held}
+	g.names = []string{m.asked[l.Reference], l.To.Login, l.To.Email}
+	g.link = key{token: token(l.Link), open: now.Add(l.LinkTTL - lag), shut: now.Add(l.LinkTTL)}
+	g.code = key{token: l.Code, open: now.Add(l.CodeTTL - lag), shut: now.Add(l.CodeTTL)}
+	m.mails = append(m.mails, g)
+}
+
+// permits reports whether the limits allow a mail now.
+func (c *counts) permits(now time.Time) bool {
+	if n := len(c.mails); n > 0 && now.Add(lag).Sub(c.mails[n-1]) >= reset.DefaultLinkTTL {
+		return true // without a live link there is one for each life of a link
+	}
+	for _, w := range reset.DefaultPerAccount() {
+		if n := len(c.mails); n >= w.N && now.Add(lag).Sub(c.mails[n-w.N]) < w.Per {
+			return false
+		}
+	}
+	return true
+}
+
+// A guess is a code that somebody enters.
+type guessed struct {
+	begun time.Time
+	right *mailed   // whose code it is
+	must  bool      // it had to be taken when it began
+	not   bool      // it could not
+	near  []*mailed // whose codes it may be compared with
+}
+
+// guesses notes that somebody enters a code with a login.
+func (m *model) guesses(login, code string, now time.Time) *guessed {
+	u := &guessed{begun: now}
+	for _, g := range m.mails {
+		if g.Code == "" || !slices.ContainsFunc(g.names, func(name string) bool { return reset.Fold(name) == reset.Fold(login) }) {
+			continue
+		}
+		u.near = append(u.near, g)
+		if g.Code == code {
+			u.right = g
+		}
+	}
+	if u.right != nil {
+		u.must, u.not = m.mustTake(u.right, now), m.mustRefuse(u.right, now)
+	}
+	for _, account := range u.accounts() {
+		if !u.must {
+			c := &m.person(account).counts
+			c.guesses = append(c.guesses, now)
+		}
+	}
+	return u
+}
+
+func (u *guessed) accounts() (of []string) {
+	for _, g := range u.near {
+		if !slices.Contains(of, g.account) {
+			of = append(of, g.account)
+		}
+	}
+	return of
+}
+
+func (m *model) mustTake(g *mailed, now time.Time) bool {
+	c := &m.person(g.account).counts
+	return m.mustOpen(g, g.link, now) && now.Add(m.skew).Before(g.code.open) &&
+		!c.mayBeSpent(m.newest(g.account)) && !c.mayBeOff(now)
+}
+
+func (m *model) mustRefuse(g *mailed, now time.Time) bool {
+	c := &m.person(g.account).counts
+	spent := m.calm && (c.tries >= 5 || c.mustBeOff(now))
+	return spent || !m.mayOpen(g, g.link, now) || !now.Before(g.code.shut)
+}
+
+// judged judges the answer to a guess.
+func (m *model) judged(u *guessed, tokenText string, err error, now time.Time) {
+	switch {
+	case err == nil && u.right == nil:
+		m.breaks("a wrong code is taken")
+	case err == nil && u.not:
+		m.breaks("a code is taken that must not be")
+	case err == reset.ErrCode && u.must && m.mustTake(u.right, now):
+		m.breaks("the right code is refused")
+	case err == reset.ErrUnavailable && m.calm, err != nil && err != reset.ErrCode && err != reset.ErrUnavailable:
+		m.breaks("a code is not judged though nothing is wrong")
+	case err == nil:
+		g := u.right
+		for n := range g.seconds {
+			if !m.calm || n <= len(g.seconds)-3 {
+				g.seconds[n].open = time.Time{} // newer ones may push it out
+			}
+		}
+		g.seconds = append(g.seconds, key{token: tokenText, open: g.code.open, shut: g.code.shut})
+	}
+	if err != nil {
+		m.counted(u, err, now)
+	}
+}
+
+// counted notes a wrong code where it surely was one of the five.
+func (m *model) counted(u *guessed, err error, now time.Time) {
+	for _, account := range u.accounts() {
+		c := &m.person(account).counts
+		compared := slices.ContainsFunc(u.near, func(g *mailed) bool {
+			return g.account == account && m.mustOpen(g, g.link, now) && now.Add(m.skew).Before(g.code.open)
+		})
+		fresh := !m.newest(account).Before(u.begun.Add(-lag))
+		if err != reset.ErrCode || !compared || fresh || c.tries >= 5 || c.mayBeOff(now) && !c.mustBeOff(now) {
+			c.unsure = now
+			continue
+		}
+		if c.mustBeOff(now) {
+			continue
+		}
+		c.tries++
+		if c.today == 0 || now.Sub(c.since) >= 24*time.Hour {
+			c.since, c.today = now, 0
+		}
+		c.today++
+	}
+}
