@@ -308,6 +308,24 @@ func sameWork(t *testing.T, request func(login string) reset.Request) {
 	}
 }
 
+// The rows of a login grow with its live codes, and must do so under every name
+// that a mint writes, whether it is one or stands in for one.
+func TestInvariantSameWorkForEveryMail(t *testing.T) {
+	rows := func(login string) (updates [][]int) {
+		inStore(t, func(t *testing.T, w *world, rec *recorder) {
+			for range 5 {
+				w.ask(login)
+				time.Sleep(65 * time.Second)
+			}
+			updates = rec.sizes()
+		})
+		return updates
+	}
+	if hit, miss := rows("alice"), rows("nobod"); !slices.EqualFunc(hit, miss, slices.Equal) {
+		t.Errorf("hit  %v\nmiss %v", hit, miss)
+	}
+}
+
 // Rows are padded to steps. Whatever the length of what was typed and of a
 // caller's words, nothing that is stored for a hit alone may take a row over
 // the next step.

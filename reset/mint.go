@@ -2,6 +2,7 @@ package reset
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -24,7 +25,6 @@ type minting struct {
 
 	link, cancel token
 	code         string
-	dummies      [loginRows]string // stand in where an account has fewer names
 
 	minted bool // outcome: the record lists the grant
 	coded  bool // outcome: the code can be used
@@ -56,9 +56,6 @@ func (s *Site) newMinting(account *Account, j job, now time.Time) *minting {
 	m.codeTTL = min(s.config.CodeTTL, m.linkTTL)
 	m.link = newToken(newID(now))
 	m.cancel = newToken(m.link.grant)
-	for n := range m.dummies {
-		m.dummies[n] = newToken(m.link.grant).String()
-	}
 	if account != nil {
 		m.account = *account
 	} else {
@@ -164,7 +161,9 @@ func (m *minting) writeLogins(tx kv.Tx, record []byte) error {
 	return nil
 }
 
-// names returns the names that the code may be entered with, always as many.
+// names returns the names that the code may be entered with, always as many. What
+// stands in for the names that an account would have is the same at each mint and
+// cannot be typed: its rows grow as those of an account do.
 func (m *minting) names() []string {
 	names := []string{Fold(m.login)}
 	for _, n := range []string{m.account.Login, m.account.Email} {
@@ -173,7 +172,7 @@ func (m *minting) names() []string {
 		}
 	}
 	for len(names) < loginRows {
-		names = append(names, m.dummies[len(names)])
+		names = append(names, fmt.Sprintf("\x00%d %s", len(names), Fold(m.login)))
 	}
 	return names
 }
