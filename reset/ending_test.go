@@ -159,8 +159,14 @@ func (m *model) heard(e *entry) bool {
 	if slices.ContainsFunc(m.deliveries(e), func(d *delivery) bool { return d.stored }) {
 		return true
 	}
+	first := e // of those who entered it
+	for _, o := range m.entries {
+		if o.password == e.password && o.before < first.before {
+			first = o
+		}
+	}
 	return slices.ContainsFunc(m.notices, func(l reset.Letter) bool {
 		return l.Reference == e.mail.Reference && l.Kind != reset.LetterChanged &&
-			!l.At.Before(e.begun.Truncate(time.Millisecond)) && !l.At.After(e.ended)
+			!l.At.Before(first.begun.Truncate(time.Millisecond)) && !l.At.After(e.ended)
 	})
 }

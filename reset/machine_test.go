@@ -27,13 +27,7 @@ import (
 // invariants hold as far as they can be seen from outside.
 func TestTrialStateMachine(t *testing.T) {
 	tr := trial.New(t, "random operations, faults and processes")
-	set(t, "rapid.checks", strconv.Itoa(tr.Size(30, 800)))
-	set(t, "rapid.nofailfile", "true")
-	if flag.Lookup("rapid.seed").Value.String() == "0" {
-		set(t, "rapid.seed", strconv.FormatUint(max(tr.Seed(), 1), 10))
-	}
-	// Goroutines that run side by side would take from chance in any order.
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	repeatable(t, tr, tr.Size(30, 800))
 	steps := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		// The same chance in every run of the same steps, or none of them could
@@ -48,6 +42,19 @@ func TestTrialStateMachine(t *testing.T) {
 		steps += m.steps
 	})
 	tr.Figures(fmt.Sprintf("%d steps", steps))
+}
+
+// repeatable has rapid check a property that often, with the seed of the trial,
+// and leave no file behind. -rapid.seed repeats the one check that failed.
+func repeatable(t *testing.T, tr *trial.Trial, checks int) {
+	set(t, "rapid.checks", strconv.Itoa(checks))
+	set(t, "rapid.nofailfile", "true")
+	if flag.Lookup("rapid.seed").Value.String() == "0" {
+		set(t, "rapid.seed", strconv.FormatUint(max(tr.Seed(), 1), 10))
+	}
+	// Goroutines that run side by side would take from chance in any order.
+	procs := runtime.GOMAXPROCS(1)
+	t.Cleanup(func() { runtime.GOMAXPROCS(procs) })
 }
 
 // set sets a flag for the time of the test.

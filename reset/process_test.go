@@ -95,6 +95,9 @@ func (s store) View(ctx context.Context, fn func(kv.Reader) error) error {
 }
 
 func (s store) Update(ctx context.Context, fn func(kv.Tx) error) error {
+	if s.p.m.still.Load() {
+		return s.Store.Update(ctx, fn)
+	}
 	before, after, full := s.p.m.delays()
 	if !s.p.waits(ctx, before) || full {
 		return fmt.Errorf("%w: %w", kv.ErrUnknown, errDead)

@@ -20,6 +20,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"enter":       m.enter,
 		"enter more":  m.enter,
 		"enter twice": m.enterTwice,
+		"crowd":       m.crowd,
 		"guess":       m.guess,
 		"besiege":     m.besiege,
 		"cancel":      m.cancel,
@@ -134,6 +135,25 @@ func (m *machine) enterTwice(rt *rapid.T) {
 	shortly(rt)
 }
 
+// crowd enters passwords with all mails of one account, one soon after the other,
+// while the app takes its time.
+func (m *machine) crowd(rt *rapid.T) {
+	g := m.mail(rt)
+	m.set(&m.app, rapid.SampledFrom([]string{"takes slowly", "refuses slowly", "fails slowly", "takes and hangs", "hangs"}).Draw(rt, "mode"))
+	m.mu.Lock()
+	var open []*mailed
+	for _, o := range m.model.mails {
+		if o.account == g.account && m.model.mustOpen(o, o.link, time.Now()) {
+			open = append(open, o)
+		}
+	}
+	m.mu.Unlock()
+	for _, o := range open {
+		m.enters(m.some(rt), o, o.link, m.newPassword())
+		time.Sleep(pauses(rt, time.Second, 0, 3*time.Second))
+	}
+}
+
 // key returns a token that opens the grant of a mail.
 func (m *machine) key(rt *rapid.T, g *mailed) key {
 	m.mu.Lock()
@@ -174,9 +194,13 @@ func (m *machine) enters(p *process, g *mailed, k key, password string) {
 
 // guess enters codes, some at once: wrong ones, or the right one after them.
 func (m *machine) guess(rt *rapid.T) {
-	g, p := m.mail(rt), m.some(rt)
+	g := m.mail(rt)
 	login := rapid.SampledFrom([]string{g.To.Login, g.To.Email}).Draw(rt, "login")
-	for n := range rapid.IntRange(0, 7).Draw(rt, "wrong codes") {
+	if rapid.IntRange(0, 2).Draw(rt, "late") == 2 {
+		m.passes(max(time.Until(g.code.shut), 0))
+	}
+	p := m.some(rt)
+	for n := range rapid.SampledFrom([]int{0, 1, 4, 5, 7}).Draw(rt, "wrong codes") {
 		m.busy.Go(func() { m.guesses(p, login, wrong(g.Code, n)) })
 	}
 	time.Sleep(pauses(rt, time.Second, 0))
@@ -203,17 +227,18 @@ func (m *machine) guesses(p *process, login, code string) {
 func (m *machine) besiege(rt *rapid.T) {
 	login := rapid.SampledFrom([]string{"alice", "bob", "mum"}).Draw(rt, "login")
 	p := m.some(rt)
-	for range rapid.SampledFrom([]int{5, 1, 30}).Draw(rt, "mails") {
+	wrongs := rapid.SampledFrom([]int{5, 0}).Draw(rt, "wrong codes")
+	mails := rapid.SampledFrom([]int{5, 1, 30}).Draw(rt, "mails")
+	for range mails {
 		m.asks(p, login, 0)
 		time.Sleep(4 * time.Second)
-		for n := range 5 {
+		for n := range wrongs {
 			m.guesses(p, login, fmt.Sprintf("%08d", n))
 		}
 		time.Sleep(2 * time.Minute)
-		if !m.sole {
-			continue
+		if m.sole && mails == 30 {
+			time.Sleep(2 * time.Hour)
 		}
-		time.Sleep(2 * time.Hour)
 	}
 	m.rt.Logf("%s: besieged %s", at(), login)
 }
