@@ -31,6 +31,13 @@ func (s *Site) decoyKey(login string) []byte {
 	return s.key(tableAccount, "decoy", Fold(login))
 }
 
+// limitedKey is where the record of a login is kept that was not looked up, as
+// it was asked for too often. It is not that of a decoy: there only a login
+// without an account has grown one.
+func (s *Site) limitedKey(login string) []byte {
+	return s.key(tableAccount, "limited", Fold(login))
+}
+
 // guessKey is one of 256 records that are written where a guess finds nothing.
 func (s *Site) guessKey(login string) []byte {
 	return s.key(tableAccount, "guess", string(s.loginKey(login)[1:2]))

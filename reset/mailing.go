@@ -60,6 +60,9 @@ var errTooOften = errors.New("login asked for too often")
 // lookup asks the directory, unless this login is asked for too often. The
 // first account is this job's own; the others get jobs of theirs.
 func (s *Site) lookup(ctx context.Context, h *heldJob) (own *Account, others []Account, err error) {
+	if bytes.Equal(h.Account, s.limitedKey(h.Login)) {
+		return nil, nil, errTooOften // found by an attempt that a crash has cut off
+	}
 	if h.isFirst() && !s.svc.shared.logins.permits(s.config.ID, h.Login, s.config.PerAccount, s.config.LinkTTL, time.Now()) {
 		return nil, nil, errTooOften
 	}

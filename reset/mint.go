@@ -65,10 +65,14 @@ func (s *Site) newMinting(account *Account, j job, now time.Time) *minting {
 }
 
 func (m *minting) recordKey() []byte {
-	if m.decoy {
+	switch {
+	case m.limited:
+		return m.site.limitedKey(m.login)
+	case m.decoy:
 		return m.site.decoyKey(m.login)
+	default:
+		return m.site.accountKey(m.account.ID)
 	}
-	return m.site.accountKey(m.account.ID)
 }
 
 // write mints within a transaction: it counts the mail, lists the grant and
@@ -163,7 +167,8 @@ func (m *minting) writeLogins(tx kv.Tx, record []byte) error {
 
 // names returns the names that the code may be entered with, always as many. What
 // stands in for the names that an account would have is the same at each mint and
-// cannot be typed: its rows grow as those of an account do.
+// cannot be typed: its rows grow as those of an account do. Where nothing was
+// looked up they are others, which grow for nobody.
 func (m *minting) names() []string {
 	names := []string{Fold(m.login)}
 	for _, n := range []string{m.account.Login, m.account.Email} {
@@ -172,7 +177,7 @@ func (m *minting) names() []string {
 		}
 	}
 	for len(names) < loginRows {
-		names = append(names, fmt.Sprintf("\x00%d %s", len(names), Fold(m.login)))
+		names = append(names, fmt.Sprintf("\x00%t %d %s", m.limited, len(names), Fold(m.login)))
 	}
 	return names
 }
