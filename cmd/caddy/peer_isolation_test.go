@@ -155,14 +155,21 @@ func measureBesidePeers(t *testing.T, tr *trial.Trial) {
 	})
 	w.compare(tr, "target hangs", unmoved, func() func() {
 		const attempts = 32
-		var visitors sync.WaitGroup
+		var logins, tokens []string
 		for range attempts {
 			login := w.person()
 			must(stuck.ask(login))
+			logins = append(logins, login)
+		}
+		for _, login := range logins {
 			_, token, err := stuck.mailed(login, 1)
 			must(err)
+			tokens = append(tokens, token)
+		}
+		var visitors sync.WaitGroup
+		for i, login := range logins {
 			visitors.Go(func() {
-				if status, text, err := stuck.change(token, stuck.password(login)); err != nil || status != http.StatusAccepted {
+				if status, text, err := stuck.change(tokens[i], stuck.password(login)); err != nil || status != http.StatusAccepted {
 					t.Errorf("the change is answered %d, %v: %s", status, err, text)
 				}
 			})
