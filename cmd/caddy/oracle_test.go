@@ -265,7 +265,7 @@ func (s *story) links() (found []error) {
 				case r.Status == http.StatusOK && (sure || ended.After(m.At)):
 					found = append(found, fmt.Errorf("a link of %s works after a change or a cancellation", p.Login))
 				case r.Status == http.StatusGone && !cancelled && !s.used(token) && m.At.After(ended.Add(settling)):
-					found = append(found, fmt.Errorf("a link of %s that nothing has ended does not open", p.Login))
+					found = append(found, fmt.Errorf("a link of %s that nothing has ended does not open; the app took a change %v before it was mailed", p.Login, m.At.Sub(ended)))
 				}
 			}
 		}

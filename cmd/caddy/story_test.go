@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -91,7 +92,10 @@ func (w *world) unlimited() {
 
 // begin runs the program and waits until it answers. It reports false if the
 // program has ended by itself instead.
-func (s *story) begin() bool {
+func (s *story) begin() bool { return s.beginsWith(http.StatusOK) }
+
+// beginsWith is begin for a program whose form may be answered otherwise.
+func (s *story) beginsWith(status ...int) bool {
 	s.t.Helper()
 	s.launch()
 	exited, up := s.exited, make(chan struct{})
@@ -104,7 +108,7 @@ func (s *story) begin() bool {
 		default:
 		}
 		r, err := s.try("GET", surface, "")
-		return err == nil && r.Status == http.StatusOK
+		return err == nil && slices.Contains(status, r.Status)
 	})
 	if ended {
 		s.crashed()
@@ -190,6 +194,9 @@ func (s *story) watch(exited, up chan struct{}) {
 // requests asks for a mail and reports whether that was accepted.
 func (s *story) requests(owner demo.Account) bool {
 	r, err := s.try("POST", surface, `{"login":"`+owner.Login+`"}`)
+	if err == nil {
+		s.honest(r)
+	}
 	if err != nil || r.Status != http.StatusAccepted {
 		return false
 	}
@@ -213,6 +220,7 @@ func (s *story) gives(owner demo.Account, token, password string) word {
 	r, err := s.try("POST", surface+"/new", `{"token":"`+token+`","password":"`+password+`"}`)
 	a := untold
 	if err == nil {
+		s.honest(r)
 		a = s.read(r)
 	}
 	if a == changed && !s.applied(password) {
@@ -222,6 +230,13 @@ func (s *story) gives(owner demo.Account, token, password string) word {
 	defer s.mu.Unlock()
 	g.answer, g.ended = a, time.Now()
 	return a
+}
+
+// honest holds that who is not served is told so, and when to come again.
+func (s *story) honest(r reply) {
+	if r.Status >= 500 && (r.Status != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "") {
+		s.fault(fmt.Errorf("a fault is answered %d, Retry-After %q", r.Status, r.Header.Get("Retry-After")))
+	}
 }
 
 // read tells what an answer to a new password means.
@@ -252,6 +267,7 @@ func (s *story) enters(owner demo.Account, code string) (token string, wrong boo
 	if err != nil {
 		return "", false
 	}
+	s.honest(r)
 	var body struct{ Token string }
 	_ = json.Unmarshal([]byte(r.Body), &body)
 	if r.Status == http.StatusOK && body.Token != "" {
@@ -272,6 +288,9 @@ func (s *story) cancels(m demo.Mail) bool {
 	}
 	grant := grantOf(s.token(m))
 	r, err := s.try("POST", strings.TrimPrefix(cancel, s.Site), "{}")
+	if err == nil {
+		s.honest(r)
+	}
 	sure := err == nil && r.Status == http.StatusOK
 	s.mu.Lock()
 	defer s.mu.Unlock()

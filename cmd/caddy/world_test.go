@@ -32,17 +32,23 @@ import (
 // The tests of this package run the real program as a process of its own, with
 // Caddyfile.example, before the demo app and with real SMTP.
 
-// builtIn is the folder of the built program, "" if no test has wanted one.
+// buildDir is the folder of the programs that several tests share.
+var buildDir = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "caddy-password-reset-test-")
+	builtIn = dir
+	return dir, err
+})
+
+// builtIn is that folder, "" if no test has wanted one.
 var builtIn string
 
 // buildOnce builds the program once for all tests, with the race detector if
 // the tests have it.
 var buildOnce = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "caddy-password-reset-test-")
+	dir, err := buildDir()
 	if err != nil {
 		return "", err
 	}
-	builtIn = dir
 	return filepath.Join(dir, "caddy"), build(filepath.Join(dir, "caddy"))
 })
 

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
+)
+
+// countable has the store make its system calls in two threads, the one that
+// opens it and the one that writes, and under names that are known before: who
+// fails the n-th call on a path counts per thread, and in a program whose
+// goroutines change threads would fail another one in each run.
+var countable = []mutation{
+	{"embeddedstore/writer.go", "\t\"runtime/debug\"\n", "\t\"runtime\"\n\t\"runtime/debug\"\n"},
+	{"embeddedstore/writer.go", "func (s *Store) write() {\n", "func (s *Store) write() {\n\truntime.LockOSThread()\n"},
+	{"embeddedstore/file.go", `os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")`, `os.OpenFile(path+".new", os.O_RDWR|os.O_CREATE, 0o600)`},
+	{"embeddedstore/generation.go", `os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.new")`, `os.OpenFile(name+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)`},
+	{"kv/sealed/key.go", `os.CreateTemp(dir, filepath.Base(path)+".*.new")`, `os.OpenFile(path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)`},
+}
+
+// mainThread is added to a program, so that its main goroutine stays in the
+// main thread.
+const mainThread = "package main\n\nimport \"runtime\"\n\nfunc init() { runtime.LockOSThread() }\n"
+
+// faultyCaddy returns the whole program, built once for all tests, in haste, for
+// faults that come from outside of it and the panics in it.
+func faultyCaddy(t testing.TB) string {
+	t.Helper()
+	path, err := buildFaultyCaddy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var buildFaultyCaddy = sync.OnceValues(func() (string, error) {
+	parent, err := buildDir()
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp(parent, "faulty-")
+	if err != nil {
+		return "", err
+	}
+	return buildFaulty(dir, "cmd/caddy", countable...)
+})
+
+// faulty builds a program of this module for one test.
+func faulty(t testing.TB, program string, mutations ...mutation) string {
+	t.Helper()
+	path, err := buildFaulty(t.TempDir(), program, mutations...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func buildFaulty(dir, program string, mutations ...mutation) (string, error) {
+	o, err := overlay.New(dir)
+	if err != nil {
+		return "", err
+	}
+	for _, m := range slices.Concat(haste, mutations) {
+		if err := o.Replace(m.file, m.old, m.text); err != nil {
+			return "", err
+		}
+	}
+	if err := o.Set(program+"/thread.go", []byte(mainThread)); err != nil {
+		return "", err
+	}
+	flag, err := o.Flag()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "program")
+	build := exec.Command("go", "build", flag, "-ldflags=-w", "-o", path, "./"+program)
+	build.Dir = o.Root()
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building %s: %w\n%s", program, err, out)
+	}
+	return path, nil
+}
