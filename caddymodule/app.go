@@ -107,7 +107,8 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision implements [caddy.Provisioner].
-func (a *App) Provision(ctx caddy.Context) error {
+func (a *App) Provision(ctx caddy.Context) (err error) {
+	defer asError(ctx, &err)
 	a.log = ctx.Slogger()
 	a.sites = make(map[string]*site)
 	a.release, a.stop = func() {}, func() {}
@@ -263,6 +264,16 @@ func (r *reminder) due(err error, now time.Time) bool {
 func (a *App) survive(doing string) {
 	if e := recover(); e != nil {
 		a.log.Error("panic while "+doing, "error", fmt.Sprintf("%T", e), "stack", string(debug.Stack()), "alarm", true)
+	}
+}
+
+// asError, deferred, makes a panic while a configuration is loaded an error of
+// that configuration: only then does Caddy take back what it has loaded of it,
+// and tell the operator more than that the connection broke.
+func asError(ctx caddy.Context, err *error) {
+	if e := recover(); e != nil {
+		ctx.Slogger().Error("panic while loading the configuration", "error", fmt.Sprintf("%T", e), "stack", string(debug.Stack()))
+		*err = fmt.Errorf("panic (%T); the log says where", e)
 	}
 }
 

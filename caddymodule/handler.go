@@ -130,7 +130,8 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision implements [caddy.Provisioner].
-func (h *Handler) Provision(ctx caddy.Context) error {
+func (h *Handler) Provision(ctx caddy.Context) (err error) {
+	defer asError(ctx, &err)
 	loaded, err := ctx.AppIfConfigured("password_reset")
 	if errors.Is(err, caddy.ErrNotConfigured) {
 		return fmt.Errorf("%w (%w)", errNoApp, err)
