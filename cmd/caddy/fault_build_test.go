@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -48,8 +49,16 @@ var buildFaultyCaddy = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return buildFaulty(dir, "cmd/caddy", countable...)
+	return buildFaulty(dir, "cmd/caddy", slices.Concat(countable, plantedPanics())...)
 })
+
+// plantedPanics are the lines at which a panic may come.
+func plantedPanics() (mutations []mutation) {
+	for _, p := range panics {
+		mutations = append(mutations, mutation{p.file, p.before, fmt.Sprintf("\tplanted(%q, %s)\n%s", p.name, p.secret, p.before)})
+	}
+	return mutations
+}
 
 // faulty builds a program of this module for one test.
 func faulty(t testing.TB, program string, mutations ...mutation) string {
@@ -71,6 +80,12 @@ func buildFaulty(dir, program string, mutations ...mutation) (string, error) {
 			return "", err
 		}
 	}
+	for _, p := range panics {
+		dir := path.Dir(p.file)
+		if err := o.Set(dir+"/planted.go", []byte("package "+dir+"\n"+plantedPanic)); err != nil {
+			return "", err
+		}
+	}
 	if err := o.Set(program+"/thread.go", []byte(mainThread)); err != nil {
 		return "", err
 	}
@@ -78,11 +93,11 @@ func buildFaulty(dir, program string, mutations ...mutation) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "program")
-	build := exec.Command("go", "build", flag, "-ldflags=-w", "-o", path, "./"+program)
+	binary := filepath.Join(dir, "program")
+	build := exec.Command("go", "build", flag, "-ldflags=-w", "-o", binary, "./"+program)
 	build.Dir = o.Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building %s: %w\n%s", program, err, out)
 	}
-	return path, nil
+	return binary, nil
 }
