@@ -112,4 +112,11 @@ var neighbours = []Mutant{
 	var result`,
 		Run: "^TestTruncatedWhileRunning$",
 	},
+	{
+		Gone:    "a panic while a configuration is loaded is an error of it",
+		File:    "caddymodule/app.go",
+		Old:     "\tdefer asError(ctx, &err)\n",
+		Package: "./cmd/caddy",
+		Run:     "^TestTrialPanicWhileLoading$",
+	},
 }
