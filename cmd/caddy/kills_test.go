@@ -103,10 +103,12 @@ func (s *story) bustle(chance func(person int) *rand.Rand, while time.Duration, 
 			}
 		})
 	}
-	time.Sleep(while) // the moment of the fault, which is to be any
-	act()
-	close(over)
-	all.Wait()
+	func() {
+		defer all.Wait()
+		defer close(over) // also if act ends the test
+		time.Sleep(while) // the moment of the fault, which is to be any
+		act()
+	}()
 	return requests.Load()
 }
 
