@@ -140,16 +140,17 @@ func (m *machine) newPassword() string {
 // settled reports whether an accepted password was applied, or its owner heard
 // what became of it, or wanted it dropped, or it went with the store.
 func (m *model) settled(e *entry) bool {
-	if !e.accepted() || e.void || !e.mail.cancelled.IsZero() || m.heard(e) {
+	if !e.accepted() || e.void || !e.mail.cancelled.IsZero() || e.mail.perhaps || m.heard(e) {
 		return true
 	}
 	return slices.ContainsFunc(m.entries, func(o *entry) bool {
 		if o.password == e.password && o.err == nil && o.status != reset.StatusPending && !o.lost {
 			return true // a second click was told
 		}
-		// A newer one that took its place: what the owner of that was told on
-		// the page does not tell the owner of this.
-		return o.mail.account == e.mail.account && o.before > e.before && o.taken() && m.heard(o)
+		// A newer one that took its place, or, of two at once, one that was stored
+		// later: what the owner of that was told on the page does not tell the
+		// owner of this.
+		return o != e && o.mail.account == e.mail.account && (o.ended.IsZero() || o.after > e.before) && o.taken() && m.heard(o)
 	})
 }
 

@@ -141,6 +141,7 @@ func (m *machine) heal() {
 func (m *machine) live(rt *rapid.T) {
 	m.rt, m.busy, m.procs, m.services = rt, new(sync.WaitGroup), nil, nil
 	rt.Cleanup(m.stop)
+	m.full = false
 	if !m.ended.IsZero() {
 		m.setClock()
 	}

@@ -45,6 +45,7 @@ type mailed struct {
 	code      key
 	refusals  int
 	cancelled time.Time // somebody was told that it is
+	perhaps   bool      // somebody cancelled it, and nobody knows whether that was stored
 	doubt     bool      // something may have ended it
 }
 

@@ -2,6 +2,7 @@ package reset_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -252,8 +253,11 @@ func (m *machine) cancel(rt *rapid.T) {
 		err := p.site.Cancel(context.Background(), token(g.CancelLink), client)
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if !p.isDead() && err == nil {
+		switch {
+		case err == nil && !p.isDead():
 			g.cancelled = time.Now()
+		case err == nil || errors.Is(err, reset.ErrUnavailable):
+			g.perhaps = true
 		}
 		m.rt.Logf("%s: cancelling a mail for %s: %v", at(), g.To.Login, err)
 	})
