@@ -150,7 +150,15 @@ func (m *model) settled(e *entry) bool {
 		// A newer one that took its place, or, of two at once, one that was stored
 		// later: what the owner of that was told on the page does not tell the
 		// owner of this.
-		return o != e && o.mail.account == e.mail.account && (o.ended.IsZero() || o.after > e.before) && o.taken() && m.heard(o)
+		return o != e && o.mail.account == e.mail.account && (o.ended.IsZero() || o.after > e.before) && o.taken() && (m.heard(o) || m.dropped(o))
+	})
+}
+
+// dropped reports whether a mail tells that an entry was cancelled together with
+// what it had replaced.
+func (m *model) dropped(e *entry) bool {
+	return slices.ContainsFunc(m.notices, func(l reset.Letter) bool {
+		return e.mail.doubt && l.Reference == e.mail.Reference && l.Kind == reset.LetterFailed && l.At.After(e.begun)
 	})
 }
 
