@@ -83,7 +83,7 @@ var powerCutPlants = []struct{ file, old, text string }{
 		}
 		if s.beforeCommit != nil {`,
 	},
-	{"reset/request.go", `"math/rand/v2"`, "\"math/rand/v2\"\n\t\"os\""},
+	{"reset/request.go", `"unicode/utf8"`, "\"os\"\n\t\"unicode/utf8\""},
 	{
 		"reset/request.go", "err = s.update(ctx, func(tx kv.Tx) error {\n\t\treturn s.addJob(tx, jobMail, j, due)\n\t})",
 		`add := func(tx kv.Tx) error { return s.addJob(tx, jobMail, j, due) }

@@ -41,14 +41,15 @@ var afterCrash = []Mutant{
 			return nil, fmt.Errorf("the store has records`,
 		New: `		if false {
 			return nil, fmt.Errorf("the store has records`,
-		Run: "^TestDamagedStore$",
+		Package: "./cmd/caddy",
+		Run:     "^TestTrialStoreDamagedAtRest$",
 	},
 	{
 		Gone: "all pages are read at the start",
 		File: "embeddedstore/file.go",
 		Old:  "return walk(ctx, tx, s.file)",
 		New:  "return nil",
-		Run:  "^TestFlippedBytes$",
+		Run:  "^TestTrialFlippedBytes$",
 	},
 	{
 		Gone: "what was read after a failed commit waits for the next commit",

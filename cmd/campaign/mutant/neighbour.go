@@ -79,11 +79,9 @@ var neighbours = []Mutant{
 	{
 		Gone: "the same alarm is logged once a minute",
 		File: "reset/reset.go",
-		Old: `	if !s.shared.alarms.due(what, time.Now()) {
-		return
-	}
+		Old: `	if s.shared.alarms.due(what, time.Now()) {
 `,
-		New: `	_ = what
+		New: `	if what != "" {
 `,
 		Run: "^TestAlarmIsLoggedOnceAMinute$",
 	},

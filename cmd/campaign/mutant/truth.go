@@ -82,8 +82,8 @@ var truth = []Mutant{
 	{
 		Gone: "a receipt is for one password",
 		File: "reset/flight.go",
-		Old:  "return sha256.Sum256(append(append(t.grant[:], t.verifier[:]...), typed...))",
-		New:  "return sha256.Sum256(append(t.grant[:], t.verifier[:]...))",
+		Old:  "slices.Concat(site[:], t.grant[:], t.verifier[:], []byte(typed))",
+		New:  "slices.Concat(site[:], t.grant[:], t.verifier[:])",
 		Run:  "^TestLateHalfOfADoubleClick$",
 	},
 	{

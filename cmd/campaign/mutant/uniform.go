@@ -85,10 +85,9 @@ var sameForAll = []Mutant{
 	{
 		Gone: "the look-up begins a random time after the answer",
 		File: "reset/request.go",
-		Old:  "due := now.Add(minMailDelay + rand.N(maxMailDelay-minMailDelay))",
-		New: `_ = rand.N[time.Duration]
-	due := now`,
-		Run: "^TestLookupBeginsLater$",
+		Old:  "due := now.Add(minMailDelay + randomBelow(maxMailDelay-minMailDelay))",
+		New:  "due := now",
+		Run:  "^TestLookupBeginsLater$",
 	},
 	{
 		Gone: "nothing is looked up before the answer",
