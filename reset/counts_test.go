@@ -62,11 +62,19 @@ func (m *model) newest(account string) (at time.Time) {
 	return at
 }
 
+// ofNow reports whether a notice can be about a change that was completed since
+// the clock was last set: the times of others say nothing about what came first.
+func (m *model) ofNow(l reset.Letter) bool {
+	return slices.ContainsFunc(m.entries, func(e *entry) bool {
+		return e.mail.Reference == l.Reference && (e.ended.IsZero() || e.after > m.since)
+	})
+}
+
 // sends judges a mail that the relay is given.
 func (m *model) sends(l reset.Letter, held bool, now time.Time) {
 	if l.Kind != reset.LetterReset {
 		m.notices = append(m.notices, l)
-		if l.Kind == reset.LetterChanged {
+		if l.Kind == reset.LetterChanged && m.ofNow(l) {
 			p := m.person(l.To.ID)
 			p.done, p.counts.cleared = append(p.done, l.At), l.At
 		}

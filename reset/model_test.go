@@ -23,6 +23,7 @@ type model struct {
 	calm    bool          // no fault of the store, and no crash: counts are exact
 	era     int           // raised when an older copy of the store is put back
 	clock   int           // counts what happens, also when the clock is set back
+	since   int           // of this clock: when the other was last set back
 	mails   []*mailed
 	entries []*entry
 	tried   map[string]*delivery // by change id
@@ -327,6 +328,7 @@ func (m *model) restores() {
 // setBack notes that the clock shows an earlier time from now on: nothing is
 // sure of what was stored before.
 func (m *model) setBack() {
+	m.since = m.tick()
 	for _, g := range m.mails {
 		g.doubt = true
 	}
