@@ -139,6 +139,8 @@ func (s *Site) outcome(ctx context.Context, c change, typed string) (Result, err
 		known = f.password
 	case c.Format == plainFormat:
 		known = c.Password
+	case c.Format == "":
+		return Result{}, ErrGrant // replaced by a newer one: no password of it is left to compare with
 	}
 	if known != "" && subtle.ConstantTimeCompare([]byte(known), []byte(typed)) != 1 {
 		return Result{}, ErrGrant

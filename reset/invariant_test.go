@@ -200,6 +200,24 @@ func TestReplacedChangeUsesItsGrantUp(t *testing.T) {
 	})
 }
 
+// Of a change that was replaced while it is in flight nothing is kept but its
+// name: whoever sends another password with its token must not be told what
+// becomes of it.
+func TestReplacedChangeInFlightAnswersNoOtherPassword(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		first := w.letter("alice")
+		time.Sleep(2 * time.Minute)
+		second := w.letter("alice")
+		w.app.down()
+		w.wantChange(token(first.Link), good, reset.StatusPending)
+		w.app.say(nil)
+		w.app.delay(4 * time.Second)
+		w.until(time.Minute, "the second attempt", func() bool { return w.app.attempts() == 2 })
+		w.wantChange(token(second.Link), "the second long password", reset.StatusPending)
+		w.wantDead(token(first.Link))
+	})
+}
+
 // Invariant 4: no fault burns a grant without a change journalled: as long as
 // the store did not take the change, the same token works.
 func TestInvariantAPersonCanTryAgain(t *testing.T) {
