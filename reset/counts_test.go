@@ -125,6 +125,7 @@ type guessed struct {
 	must  bool      // it had to be taken when it began
 	not   bool      // it could not
 	near  []*mailed // whose codes it may be compared with
+	blur  []string  // accounts whose codes may be off already
 }
 
 // guesses notes that somebody enters a code with a login.
@@ -143,8 +144,11 @@ func (m *model) guesses(login, code string, now time.Time) *guessed {
 		u.must, u.not = m.mustTake(u.right, now), m.mustRefuse(u.right, now)
 	}
 	for _, account := range u.accounts() {
+		c := &m.person(account).counts
+		if c.mayBeOff(now) && !c.mustBeOff(now) {
+			u.blur = append(u.blur, account)
+		}
 		if !u.must {
-			c := &m.person(account).counts
 			c.guesses = append(c.guesses, now)
 		}
 	}
@@ -205,7 +209,7 @@ func (m *model) counted(u *guessed, err error, now time.Time) {
 			return g.account == account && m.mustOpen(g, g.link, now) && now.Add(m.skew).Before(g.code.open)
 		})
 		fresh := !m.newest(account).Before(u.begun.Add(-lag))
-		if err != reset.ErrCode || !compared || fresh || c.tries >= 5 || c.mayBeOff(now) && !c.mustBeOff(now) {
+		if err != reset.ErrCode || !compared || fresh || c.tries >= 5 || slices.Contains(u.blur, account) {
 			c.unsure = now
 			continue
 		}

@@ -147,23 +147,15 @@ func (m *model) settled(e *entry) bool {
 		if o.password == e.password && o.err == nil && o.status != reset.StatusPending && !o.lost {
 			return true // a second click was told
 		}
-		// A newer one that took its place, or, of two at once, one that was stored
-		// later: what the owner of that was told on the page does not tell the
-		// owner of this.
-		return o != e && o.mail.account == e.mail.account && (o.ended.IsZero() || o.after > e.before) && o.taken() && (m.heard(o) || m.dropped(o))
-	})
-}
-
-// dropped reports whether a mail tells that an entry was cancelled together with
-// what it had replaced.
-func (m *model) dropped(e *entry) bool {
-	return slices.ContainsFunc(m.notices, func(l reset.Letter) bool {
-		return e.mail.doubt && l.Reference == e.mail.Reference && l.Kind == reset.LetterFailed && l.At.After(e.begun)
+		// One that took its place, entered later or at the same time: what its
+		// owner was told on the page does not tell the owner of this.
+		return o != e && o.mail.account == e.mail.account && (o.ended.IsZero() || o.after > e.before) && m.heard(o)
 	})
 }
 
 // heard reports whether the app has the password of an entry, or a mail tells
-// that it has not.
+// that it has not. Such a mail names the time of the entry, or that when the
+// owner cancelled it.
 func (m *model) heard(e *entry) bool {
 	if slices.ContainsFunc(m.deliveries(e), func(d *delivery) bool { return d.stored }) {
 		return true
@@ -176,6 +168,6 @@ func (m *model) heard(e *entry) bool {
 	}
 	return slices.ContainsFunc(m.notices, func(l reset.Letter) bool {
 		return l.Reference == e.mail.Reference && l.Kind != reset.LetterChanged &&
-			!l.At.Before(first.begun.Truncate(time.Millisecond)) && !l.At.After(e.ended)
+			!l.At.Before(first.begun.Truncate(time.Millisecond)) && (!l.At.After(e.ended) || e.mail.doubt)
 	})
 }

@@ -27,7 +27,7 @@ import (
 // invariants hold as far as they can be seen from outside.
 func TestTrialStateMachine(t *testing.T) {
 	tr := trial.NewSteady(t, "random operations, faults and processes")
-	repeatable(t, tr, tr.Size(30, 800))
+	repeatable(t, tr, tr.Size(24, 900))
 	steps := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		// The same chance in every run of the same steps, or none of them could
@@ -71,7 +71,7 @@ type machine struct {
 	rt     *rapid.T
 	kind   string
 	sole   bool
-	clocks bool // the clock is set
+	clocks bool // there is more than one life
 	lives  int  // that are to come, this one included; between them the clock is set
 	steps  int
 
@@ -141,7 +141,6 @@ func (m *machine) heal() {
 func (m *machine) live(rt *rapid.T) {
 	m.rt, m.busy, m.procs, m.services = rt, new(sync.WaitGroup), nil, nil
 	rt.Cleanup(m.stop)
-	m.full = false
 	if !m.ended.IsZero() {
 		m.setClock()
 	}
@@ -169,7 +168,9 @@ func (m *machine) setClock() {
 	m.model.calm = false
 }
 
+// start starts a process, which needs a store that takes something.
 func (m *machine) start(old *process) *process {
+	m.room()
 	p := newProcess(m, old)
 	m.procs, m.services = append(m.procs, p), append(m.services, p.svc)
 	return p

@@ -182,7 +182,7 @@ var apps = map[string]reaction{
 	"fails slowly":     {after: 3 * time.Second},
 	"hangs":            {after: time.Hour},
 	"refuses":          {verdict: reset.Refused},
-	"refuses slowly":   {verdict: reset.Refused, after: 3 * time.Second},
+	"refuses slowly":   {verdict: reset.Refused, after: 4970 * time.Millisecond}, // as people give up waiting
 	"gone":             {verdict: reset.Gone},
 	"has a newer one":  {verdict: reset.Superseded},
 }

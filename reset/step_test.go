@@ -230,6 +230,9 @@ func (m *machine) besiege(rt *rapid.T) {
 	p := m.some(rt)
 	wrongs := rapid.SampledFrom([]int{5, 0}).Draw(rt, "wrong codes")
 	mails := rapid.SampledFrom([]int{5, 1, 30}).Draw(rt, "mails")
+	if mails == 30 {
+		m.room()
+	}
 	for range mails {
 		m.asks(p, login, 0)
 		time.Sleep(4 * time.Second)

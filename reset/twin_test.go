@@ -23,7 +23,7 @@ import (
 // one that has none, and one whose account has no address.
 func TestTrialSameWorkAfterAnySteps(t *testing.T) {
 	tr := trial.New(t, "random requests and guesses for a login that exists and one that does not")
-	repeatable(t, tr, tr.Size(30, 500))
+	repeatable(t, tr, tr.Size(15, 200))
 	rapid.Check(t, func(rt *rapid.T) {
 		chance := rapid.Uint64().Draw(rt, "chance")
 		steps := rapid.SliceOfN(rapid.Custom(drawStep), 1, 30).Draw(rt, "steps")
