@@ -19,7 +19,13 @@ const (
 	bucketHeader = 16 // root page 8, sequence 8; a root of 0 is a page in place
 	branchPage   = 0x01
 	leafPage     = 0x02
+	freePages    = 0x10
 	bucketLeaf   = 0x01
+
+	// In a meta page, of which there are two.
+	metaFreePages = pageHeader + 32
+	metaTx        = pageHeader + 48
+	noFreePages   = 1<<64 - 1
 )
 
 // A pageWalk visits all pages that hold rows and makes sure that every
@@ -41,7 +47,42 @@ func walk(ctx context.Context, tx *bbolt.Tx, file io.ReaderAt) error {
 		ctx: ctx, file: file, pageSize: size,
 		pages: uint64(tx.Size()) / uint64(size), seen: map[uint64]bool{},
 	}
+	from := uint64(tx.ID())
+	if tx.Writable() {
+		from-- // the state that it began with
+	}
+	if err := w.freePages(from); err != nil {
+		return err
+	}
 	return w.visit(uint64(tx.Cursor().Bucket().Root()))
+}
+
+// freePages looks at the list of free pages in the state that a transaction
+// left. bbolt's check visits as many pages as its header gives: up to four
+// billion, with some memory for each.
+func (w *pageWalk) freePages(tx uint64) error {
+	header := make([]byte, metaTx+8)
+	for meta := range int64(2) {
+		if _, err := w.file.ReadAt(header, meta*int64(w.pageSize)); err != nil {
+			return fmt.Errorf("reading page %d: %w", meta, err)
+		}
+		id := binary.NativeEndian.Uint64(header[metaFreePages:])
+		if binary.NativeEndian.Uint64(header[metaTx:]) != tx || id == noFreePages {
+			continue
+		}
+		if id < 2 || id >= w.pages {
+			return fmt.Errorf("%w: page %d cannot be the list of free pages", ErrDamaged, id)
+		}
+		page := make([]byte, pageHeader)
+		if _, err := w.file.ReadAt(page, int64(id)*int64(w.pageSize)); err != nil {
+			return fmt.Errorf("reading page %d: %w", id, err)
+		}
+		flags, overflow := binary.NativeEndian.Uint16(page[8:]), uint64(binary.NativeEndian.Uint32(page[12:]))
+		if flags != freePages || overflow >= w.pages-id {
+			return fmt.Errorf("%w: page %d, the list of free pages, is longer than the file or of another kind", ErrDamaged, id)
+		}
+	}
+	return nil
 }
 
 func (w *pageWalk) visit(id uint64) error {
