@@ -88,7 +88,10 @@ var powerCutPlants = []struct{ file, old, text string }{
 		"reset/request.go", "err = s.update(ctx, func(tx kv.Tx) error {\n\t\treturn s.addJob(tx, jobMail, j, due)\n\t})",
 		`add := func(tx kv.Tx) error { return s.addJob(tx, jobMail, j, due) }
 		if os.Getenv("PLANT") == "answer before the update" {
-			go s.update(context.WithoutCancel(ctx), add)
+			go func() {
+				_ = s.update(context.WithoutCancel(ctx), add)
+				s.queue(jobMail).poke()
+			}()
 		} else {
 			err = s.update(ctx, add)
 		}`,
