@@ -42,7 +42,7 @@ func TestMeasureEnumeration(t *testing.T) {
 	s := newStopwatch(c, tr, r)
 	// Logins come again by chance: three of four are new in the first contest,
 	// later ones few.
-	any := s.draw(c.Known[:forAsking], c.Unknown[:forAsking])
+	logins := s.draw(c.Known[:forAsking], c.Unknown[:forAsking])
 	for _, e := range []struct {
 		name   string
 		status int
@@ -55,7 +55,7 @@ func TestMeasureEnumeration(t *testing.T) {
 		{"buddy", http.StatusOK, buddyStart},
 		{"payabli", http.StatusOK, payabliStart},
 	} {
-		s.judge(e.name, measuredPairs, e.status, e.say, any)
+		s.judge(e.name, measuredPairs, e.status, e.say, logins)
 	}
 	s.codes(measuredPairs)
 }
