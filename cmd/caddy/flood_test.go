@@ -21,7 +21,7 @@ const (
 	// jobRoom and mintRoom are the bytes of the store's file for a request that
 	// waits, and for one that has been dealt with until its link would have
 	// expired, with what half-filled pages waste.
-	jobRoom, mintRoom = 2 << 10, 10 << 10
+	jobRoom, mintRoom = 2 << 10, 6 << 10
 	storeRoom         = 16 << 20
 	floodConnections  = 16
 )
@@ -209,7 +209,7 @@ func (f *flood) bounded(what string) {
 		return
 	}
 	size := f.storeFile().Size()
-	if most := int64(storeRoom) + int64(f.queue)*jobRoom + min(f.accepted.Load(), f.mintable())*mintRoom; size > most {
+	if most := int64(storeRoom) + int64(f.queue)*jobRoom + f.accepted.Load()*mintRoom; size > most {
 		f.trial.Violation("%s: the store has %d bytes, more than %d", what, size, most)
 	}
 	anonymous, resident := f.gauge.highest()
@@ -220,15 +220,6 @@ func (f *flood) bounded(what string) {
 	if most := f.gauge.idle.Resident + floodMemory + int(size>>10); resident > most && !raceEnabled {
 		f.trial.Violation("%s: %d KiB resident, idle were %d", what, resident, f.gauge.idle.Resident)
 	}
-}
-
-// mintable is how many requests can be dealt with while the rows of one live:
-// by the rate of mails, 1000 a second for an hour at the most that is tested.
-func (f *flood) mintable() int64 {
-	if f.queue < 1000 {
-		return 200 * 10
-	}
-	return 1000 * 3600
 }
 
 // many asks from ever new addresses, more than the queue takes.
