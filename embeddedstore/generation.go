@@ -40,9 +40,11 @@ func (s *Store) SetGeneration(n uint64) error {
 	return nil
 }
 
-// replace writes line to a new file, then gives it the name.
+// replace writes line to a new file, then gives it the name. The lock on the store
+// keeps others from it; a name of its own each time would make each failure
+// another one, which is alarmed about anew, and leave a file behind at each crash.
 func replace(name string, line []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.new")
+	f, err := os.OpenFile(name+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}

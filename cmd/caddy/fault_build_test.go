@@ -21,7 +21,6 @@ var countable = []mutation{
 	{"embeddedstore/writer.go", "\t\"runtime/debug\"\n", "\t\"runtime\"\n\t\"runtime/debug\"\n"},
 	{"embeddedstore/writer.go", "func (s *Store) write() {\n", "func (s *Store) write() {\n\truntime.LockOSThread()\n"},
 	{"embeddedstore/file.go", `os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")`, `os.OpenFile(path+".new", os.O_RDWR|os.O_CREATE, 0o600)`},
-	{"embeddedstore/generation.go", `os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.new")`, `os.OpenFile(name+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)`},
 	{"kv/sealed/key.go", `os.CreateTemp(dir, filepath.Base(path)+".*.new")`, `os.OpenFile(path+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)`},
 }
 

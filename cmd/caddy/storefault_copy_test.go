@@ -131,9 +131,10 @@ func TestTrialSecondProcess(t *testing.T) {
 		}
 	}
 	p.mail(p.people[2].Email, 1)
-	if err := p.holds(); err != nil { // and ends it
+	for _, err := range p.settles() {
 		tr.Violation("%v", err)
 	}
+	p.stop()
 	second.until("the second one takes over", second.asksOnce)
 	if err := second.holds(); err != nil {
 		tr.Violation("%v", err)
