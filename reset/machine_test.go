@@ -26,7 +26,7 @@ import (
 // Whatever people, attackers, faults and clocks do, in any order, the
 // invariants hold as far as they can be seen from outside.
 func TestTrialStateMachine(t *testing.T) {
-	tr := trial.NewSteady(t, "random operations, faults and processes")
+	tr := trial.New(t, "random operations, faults and processes")
 	repeatable(t, tr, tr.Size(24, 900))
 	steps := 0
 	rapid.Check(t, func(rt *rapid.T) {

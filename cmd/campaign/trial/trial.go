@@ -44,25 +44,15 @@ type Trial struct {
 
 // New begins a trial whose row ends with the test. A test that fails in
 // another way than by [Trial.Violation] counts as one violation.
+//
+// Each run of a campaign tries something new. `go test ./...` tries the same
+// each time, so that what it finds is about the change at hand.
 func New(t testing.TB, name string) *Trial {
 	t.Helper()
-	return begin(t, name, rand.Uint64())
-}
-
-// NewSteady is New for a trial that goes so far that what it finds is seldom
-// about the change at hand: outside of a campaign it tries the same each time.
-func NewSteady(t testing.TB, name string) *Trial {
-	t.Helper()
-	seed := uint64(1)
+	tr := &Trial{t: t, row: Row{Name: name, Seed: 1}}
 	if night() {
-		seed = rand.Uint64()
+		tr.row.Seed = rand.Uint64()
 	}
-	return begin(t, name, seed)
-}
-
-func begin(t testing.TB, name string, seed uint64) *Trial {
-	t.Helper()
-	tr := &Trial{t: t, row: Row{Name: name, Seed: seed}}
 	if s := os.Getenv("CAMPAIGN_SEED"); s != "" {
 		seed, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
