@@ -125,17 +125,26 @@ type guessed struct {
 	must  bool      // it had to be taken when it began
 	not   bool      // it could not
 	near  []*mailed // whose codes it may be compared with
-	blur  []string  // accounts whose codes may be off already
+
+	accounts []string // where it may be counted
+	blur     []string // accounts whose codes may be off already
 }
 
-// guesses notes that somebody enters a code with a login.
-func (m *model) guesses(login, code string, now time.Time) *guessed {
+// guesses notes that somebody enters a code with a login, which stands for these
+// accounts: a mail that was never seen may have left a code to compare with.
+func (m *model) guesses(login, code string, accounts []reset.Account, now time.Time) *guessed {
 	u := &guessed{begun: now}
+	for _, a := range accounts {
+		u.accounts = append(u.accounts, a.ID)
+	}
 	for _, g := range m.mails {
 		if g.Code == "" || !slices.ContainsFunc(g.names, func(name string) bool { return reset.Fold(name) == reset.Fold(login) }) {
 			continue
 		}
 		u.near = append(u.near, g)
+		if !slices.Contains(u.accounts, g.account) {
+			u.accounts = append(u.accounts, g.account)
+		}
 		if g.Code == code {
 			u.right = g
 		}
@@ -143,7 +152,7 @@ func (m *model) guesses(login, code string, now time.Time) *guessed {
 	if u.right != nil {
 		u.must, u.not = m.mustTake(u.right, now), m.mustRefuse(u.right, now)
 	}
-	for _, account := range u.accounts() {
+	for _, account := range u.accounts {
 		c := &m.person(account).counts
 		if c.mayBeOff(now) && !c.mustBeOff(now) {
 			u.blur = append(u.blur, account)
@@ -153,15 +162,6 @@ func (m *model) guesses(login, code string, now time.Time) *guessed {
 		}
 	}
 	return u
-}
-
-func (u *guessed) accounts() (of []string) {
-	for _, g := range u.near {
-		if !slices.Contains(of, g.account) {
-			of = append(of, g.account)
-		}
-	}
-	return of
 }
 
 func (m *model) mustTake(g *mailed, now time.Time) bool {
@@ -203,7 +203,7 @@ func (m *model) judged(u *guessed, tokenText string, err error, now time.Time) {
 
 // counted notes a wrong code where it surely was one of the five.
 func (m *model) counted(u *guessed, err error, now time.Time) {
-	for _, account := range u.accounts() {
+	for _, account := range u.accounts {
 		c := &m.person(account).counts
 		compared := slices.ContainsFunc(u.near, func(g *mailed) bool {
 			return g.account == account && m.mustOpen(g, g.link, now) && now.Add(m.skew).Before(g.code.open)

@@ -149,7 +149,7 @@ func (m *model) settled(e *entry) bool {
 		}
 		// One that took its place, entered later or at the same time: what its
 		// owner was told on the page does not tell the owner of this.
-		return o != e && o.mail.account == e.mail.account && (o.ended.IsZero() || o.after > e.before) && m.heard(o)
+		return o != e && o.mail.account == e.mail.account && (o.ended.IsZero() || o.after > m.first(e).before) && m.heard(o)
 	})
 }
 
@@ -160,12 +160,7 @@ func (m *model) heard(e *entry) bool {
 	if slices.ContainsFunc(m.deliveries(e), func(d *delivery) bool { return d.stored }) {
 		return true
 	}
-	first := e // of those who entered it
-	for _, o := range m.entries {
-		if o.password == e.password && o.before < first.before {
-			first = o
-		}
-	}
+	first := m.first(e)
 	return slices.ContainsFunc(m.notices, func(l reset.Letter) bool {
 		return l.Reference == e.mail.Reference && l.Kind != reset.LetterChanged &&
 			!l.At.Before(first.begun.Truncate(time.Millisecond)) && (!l.At.After(e.ended) || e.mail.doubt)

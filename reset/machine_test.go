@@ -115,7 +115,7 @@ func newMachine(rt *rapid.T, chance uint64) *machine {
 	}
 	m.accounts = map[string][]reset.Account{
 		"alice": {alice}, "ALICE": {alice}, "alice@example.com": {alice}, "bob": {bob},
-		"family@example.com": family, "mum": family[:1], "carol": {{ID: "44", Login: "carol"}},
+		"family@example.com": family, "mum": family[:1], "dad": family[1:], "carol": {{ID: "44", Login: "carol"}},
 	}
 	m.heal()
 	m.open(m.inner)

@@ -289,8 +289,14 @@ func (m *model) replaced(e *entry, now time.Time) bool {
 		}
 	}
 	return slices.ContainsFunc(m.entries, func(o *entry) bool {
-		return o.mail.account == e.mail.account && o.accepted() && o.before > last && o.ended.Add(lag).Before(now)
+		return o.mail.account == e.mail.account && o == m.first(o) && o.accepted() && o.before > last && o.ended.Add(lag).Before(now)
 	})
+}
+
+// first returns the entry of the same password that came first: the others are
+// clicks on the same button.
+func (m *model) first(e *entry) *entry {
+	return m.entries[slices.IndexFunc(m.entries, func(o *entry) bool { return o.password == e.password })]
 }
 
 // answers notes what the app answered; cut means that nobody heard it.

@@ -213,7 +213,7 @@ func (m *machine) guess(rt *rapid.T) {
 
 func (m *machine) guesses(p *process, login, code string) {
 	m.mu.Lock()
-	u := m.model.guesses(login, code, time.Now())
+	u := m.model.guesses(login, code, m.accounts[login], time.Now())
 	m.mu.Unlock()
 	text, err := p.site.Code(context.Background(), reset.CodeEntry{Login: login, Code: code})
 	m.mu.Lock()
