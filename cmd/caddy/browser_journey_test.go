@@ -323,7 +323,7 @@ func back(t *testing.T, w *world, p *tab) {
 	done := int(history.CurrentIndex)
 	refusal, link := history.Entries[done-1], history.Entries[done-2]
 	// A page that the browser has kept is not loaded, and this waits in vain.
-	loading, cancel := context.WithTimeout(p.ctx, 10*time.Second)
+	loading, cancel := context.WithTimeout(p.ctx, time.Minute)
 	defer cancel()
 	if err := chromedp.Do(loading, chromedp.NavigateToHistoryEntry(link.ID)); err != nil {
 		t.Fatalf("going back to the link: %v", err)

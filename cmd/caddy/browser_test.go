@@ -90,7 +90,7 @@ func openTab(t *testing.T, parent context.Context, site string, options ...chrom
 	ctx, closeTab := chromedp.NewContext(parent, append(options, chromedp.WithListener(p.listen))...)
 	t.Cleanup(closeTab)
 	var cancel context.CancelFunc
-	p.ctx, cancel = context.WithTimeout(ctx, 40*time.Second)
+	p.ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
 	t.Cleanup(cancel)
 	t.Cleanup(p.report)
 	p.call(chromedp.Call(p.ctx, audits.Enable, cdp.Empty{}))
