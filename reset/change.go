@@ -238,22 +238,3 @@ func (a *acceptance) write(tx kv.Tx) error {
 func (a *acceptance) flying() *flying {
 	return &flying{change: a.change, account: a.account, record: a.record, held: a.held}
 }
-
-// slotPoll is how soon a change looks again for a slot that is in use.
-const slotPoll = time.Second
-
-// slotIsFree reports whether nobody but the flight of change is on the way to
-// the app for the account. dead is a lease of another process that was judged
-// to be over.
-func (s *Site) slotIsFree(l lease, change id, dead lease) bool {
-	switch {
-	case l.Holder == "":
-		return true
-	case l.Holder == s.svc.shared.holder:
-		// Left by an attempt of ours whose outcome could not be stored, unless
-		// it is still under way.
-		return l.Change == change || s.svc.shared.flights.get(l.Change) == nil
-	default:
-		return s.svc.exclusive || l == dead
-	}
-}

@@ -86,3 +86,64 @@ func (slowHasher) Hash(password string) (string, error) {
 	time.Sleep(time.Second)
 	return "hash of " + password, nil
 }
+
+// A change that comes while an older one is in flight waits for its end.
+func TestNewerChangeWaitsForTheOneInFlight(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		first := w.letter("alice")
+		time.Sleep(2 * time.Minute)
+		second := w.letter("alice")
+		w.app.delay(4 * time.Second)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			w.site.Change(context.Background(), reset.NewPassword{Token: token(first.Link), Password: good})
+		})
+		time.Sleep(time.Second)
+		_, err := w.change(token(second.Link), "the second long password")
+		if err != nil && !errors.Is(err, reset.ErrGrant) {
+			t.Fatal(err) // ErrGrant: the first one had been stored late and ended all grants
+		}
+		wg.Wait()
+		w.until(2*time.Hour, "the notice", func() bool { return w.relay.count(reset.LetterChanged) > 0 })
+		time.Sleep(time.Hour)
+		if n := w.app.mostAtOnce(); n > 1 {
+			t.Errorf("%d attempts at once", n)
+		}
+		if err == nil && w.app.password("42") != "the second long password" {
+			t.Error("the newer change was accepted and is not the one that stands")
+		}
+	})
+}
+
+// A change that is replaced before it was tried uses its grant up: the newer
+// one must not be undone by the older link.
+func TestReplacedChangeUsesItsGrantUp(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		first := w.letter("alice")
+		time.Sleep(2 * time.Minute)
+		second := w.letter("alice")
+		w.app.down()
+		w.wantChange(token(first.Link), good, reset.StatusPending)
+		time.Sleep(2 * time.Second)
+		w.wantChange(token(second.Link), "the second long password", reset.StatusPending)
+		w.wantDead(token(first.Link))
+	})
+}
+
+// Of a change that was replaced while it is in flight nothing is kept but its
+// name: whoever sends another password with its token must not be told what
+// becomes of it.
+func TestReplacedChangeInFlightAnswersNoOtherPassword(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		first := w.letter("alice")
+		time.Sleep(2 * time.Minute)
+		second := w.letter("alice")
+		w.app.down()
+		w.wantChange(token(first.Link), good, reset.StatusPending)
+		w.app.say(nil)
+		w.app.delay(4 * time.Second)
+		w.until(time.Minute, "the second attempt", func() bool { return w.app.attempts() == 2 })
+		w.wantChange(token(second.Link), "the second long password", reset.StatusPending)
+		w.wantDead(token(first.Link))
+	})
+}

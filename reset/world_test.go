@@ -3,11 +3,9 @@ package reset_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -248,21 +246,6 @@ func (w writer) Write(b []byte) (int, error) {
 	return w.w.log.Write(b)
 }
 
-// token takes the token out of a link as links below makes it.
-func token(link string) string { return link[strings.LastIndexByte(link, '/')+1:] }
-
-type links struct{}
-
-func (links) Link(dialect, t string) string {
-	if dialect != "" {
-		return "https://app.example.com/" + dialect + "/" + t
-	}
-	return "https://app.example.com/password-reset/link/" + t
-}
-
-func (links) CancelLink(t string) string { return "https://app.example.com/password-reset/cancel/" + t }
-func (links) AskLink() string            { return "https://app.example.com/password-reset" }
-
 type policy struct{}
 
 func (policy) Check(p string, about []string) []passwords.Reason {
@@ -309,165 +292,4 @@ func (d *directory) put(login string, accounts ...reset.Account) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.accounts[login] = accounts
-}
-
-// composer writes the letter itself as the mail, so that the relay can read it.
-type composer struct{}
-
-func (composer) Compose(l reset.Letter) (reset.Message, error) {
-	b, err := json.Marshal(l)
-	return reset.Message{From: "support@example.com", To: l.To.Email, Data: b}, err
-}
-
-type relay struct {
-	mu      sync.Mutex
-	letters []reset.Letter
-	answer  func(reset.Letter) reset.Delivery // nil: takes everything
-}
-
-func (r *relay) Send(_ context.Context, m reset.Message) reset.Delivery {
-	var l reset.Letter
-	if err := json.Unmarshal(m.Data, &l); err != nil {
-		panic(err)
-	}
-	r.mu.Lock()
-	answer := r.answer
-	r.mu.Unlock()
-	d := reset.Delivery{Status: reset.Sent}
-	if answer != nil {
-		d = answer(l)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if d.Status == reset.Sent || d.Status == reset.Unknown {
-		r.letters = append(r.letters, l)
-	}
-	return d
-}
-
-func (r *relay) say(answer func(reset.Letter) reset.Delivery) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.answer = answer
-}
-
-func (r *relay) all(k reset.LetterKind) (of []reset.Letter) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, l := range r.letters {
-		if l.Kind == k {
-			of = append(of, l)
-		}
-	}
-	return of
-}
-
-func (r *relay) count(k reset.LetterKind) int { return len(r.all(k)) }
-
-func (r *relay) last(k reset.LetterKind) reset.Letter {
-	all := r.all(k)
-	return all[len(all)-1]
-}
-
-// app is a receiver that keeps the contract: it applies each change once and
-// no older one after a newer.
-type app struct {
-	mu        sync.Mutex
-	answer    func(reset.Change) *reset.Attempt // nil or returning nil: apply
-	slow      time.Duration
-	passwords map[string]string
-	sequences map[string]int64
-	applied   map[string]int // change id → times applied
-	ids       []string       // of all attempts
-	flying    map[string]int
-	crowd     int // most attempts in flight for one account
-}
-
-func (a *app) Apply(ctx context.Context, c reset.Change) reset.Attempt {
-	a.mu.Lock()
-	a.ids = append(a.ids, c.ID)
-	a.flying[c.Account.ID]++
-	a.crowd = max(a.crowd, a.flying[c.Account.ID])
-	slow, answer := a.slow, a.answer
-	a.mu.Unlock()
-	var said *reset.Attempt
-	if answer != nil {
-		said = answer(c)
-	}
-	if slow > 0 {
-		select {
-		case <-time.After(slow):
-		case <-ctx.Done():
-		}
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.flying[c.Account.ID]--
-	if ctx.Err() != nil {
-		return reset.Attempt{Verdict: reset.Retry, Err: ctx.Err()}
-	}
-	if said != nil {
-		return *said
-	}
-	if a.applied[c.ID] > 0 {
-		return reset.Attempt{Verdict: reset.Applied}
-	}
-	if c.Sequence < a.sequences[c.Account.ID] {
-		return reset.Attempt{Verdict: reset.Superseded}
-	}
-	a.sequences[c.Account.ID], a.passwords[c.Account.ID] = c.Sequence, c.Password
-	a.applied[c.ID]++
-	return reset.Attempt{Verdict: reset.Applied}
-}
-
-func (a *app) say(answer func(reset.Change) *reset.Attempt) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.answer = answer
-}
-
-func (a *app) down() {
-	a.say(func(reset.Change) *reset.Attempt { return &reset.Attempt{Verdict: reset.Retry, Err: errors.New("503")} })
-}
-
-func (a *app) password(account string) string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.passwords[account]
-}
-
-func (a *app) changes() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.applied)
-}
-
-// delay makes the app take its time from now on.
-func (a *app) delay(d time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.slow = d
-}
-
-// mostAtOnce returns how many attempts for one account were in flight at most.
-func (a *app) mostAtOnce() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.crowd
-}
-
-func (a *app) attempts() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.ids)
-}
-
-func (a *app) distinctIDs() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	ids := map[string]bool{}
-	for _, i := range a.ids {
-		ids[i] = true
-	}
-	return len(ids)
 }

@@ -37,7 +37,7 @@ var haste = []mutation{
 	{"reset/request.go", "maxMailDelay = 2 * time.Second", "maxMailDelay = 50 * time.Millisecond"},
 	{"reset/job.go", "{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "{100 * time.Millisecond, 200 * time.Millisecond}"},
 	{"reset/job.go", "5 * time.Second,  // 5 s", "200 * time.Millisecond, 400 * time.Millisecond,\n\t}\n\t_ = []time.Duration{"},
-	{"reset/change.go", "const slotPoll = time.Second", "const slotPoll = 50 * time.Millisecond"},
+	{"reset/slot.go", "const slotPoll = time.Second", "const slotPoll = 50 * time.Millisecond"},
 }
 
 // crashing builds a program of this module that can be killed before any

@@ -39,14 +39,14 @@ var nothingLost = []Mutant{
 	},
 	{
 		Gone: "a cancelled change that was applied is reported",
-		File: "reset/attempt.go",
+		File: "reset/slot.go",
 		Old:  "noticed = v == Applied || v == Retry && r.Change == nil",
 		New:  "noticed = v == Retry && r.Change == nil",
 		Run:  "^TestCancellingAChangeInFlightSilencesNothing$",
 	},
 	{
 		Gone: "a cancelled change whose outcome nobody knows is reported",
-		File: "reset/attempt.go",
+		File: "reset/slot.go",
 		Old:  "noticed = v == Applied || v == Retry && r.Change == nil",
 		New:  "noticed = v == Applied",
 		Run:  "^TestCancellingAChangeInFlightWithoutAnAnswerIsReported$",
@@ -95,7 +95,7 @@ var nothingLost = []Mutant{
 	},
 	{
 		Gone: "a change that ran out of time is reported",
-		File: "reset/attempt.go",
+		File: "reset/slot.go",
 		Old:  "return s.endChange(tx, &h, r, now, &notice)",
 		New: `_ = notice
 		return s.endChange(tx, &h, r, now, nil)`,

@@ -57,7 +57,7 @@ var onceOnly = []Mutant{
 	},
 	{
 		Gone: "changes of an older copy are dropped",
-		File: "reset/attempt.go",
+		File: "reset/slot.go",
 		Old:  "case c.Era < s.svc.era:",
 		New:  "case false && c.Era < s.svc.era:",
 		Run:  "^TestOlderCopyOfTheStore$",
@@ -102,14 +102,14 @@ var onceOnly = []Mutant{
 	},
 	{
 		Gone: "a queued change waits for a slot that is in use",
-		File: "reset/attempt.go",
+		File: "reset/slot.go",
 		Old:  "if !s.slotIsFree(r.Lease, c.ID, dead) {",
 		New:  "if false && !s.slotIsFree(r.Lease, c.ID, dead) {",
 		Run:  "^TestNewerChangeWaitsForTheOneInFlight$",
 	},
 	{
 		Gone: "a lease of another process is watched for its whole length",
-		File: "reset/attempt.go",
+		File: "reset/slot.go",
 		Old:  "if s.svc.shared.foreign.unchangedFor(string(h.Record), mark, s.lease()) {",
 		New:  "if s.svc.shared.foreign.unchangedFor(string(h.Record), mark, s.lease()) || true {",
 		Run:  "^TestInvariantOneAttemptPerAccount$",

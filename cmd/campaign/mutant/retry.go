@@ -4,7 +4,7 @@ package mutant
 var tryAgain = []Mutant{
 	{
 		Gone: "a refused password gives its grant back",
-		File: "reset/attempt.go",
+		File: "reset/slot.go",
 		Old:  "if g == nil || g.Change != fl.change.ID || !g.release(now) {",
 		New:  "if g != nil {",
 		Run:  "^TestGrantGivenBackWhileReplacedIsKept$",

@@ -1,0 +1,180 @@
+package reset
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+)
+
+// slotPoll is how soon a change looks again for a slot that is in use.
+const slotPoll = time.Second
+
+// leaseChange takes job and slot in one transaction. It returns nil if there
+// is nothing to try: the change was replaced, cancelled or has run out of
+// time, or the slot is in use.
+func (s *Site) leaseChange(ctx context.Context, h heldJob) (*flying, error) {
+	dead, err := s.deadLease(ctx, h)
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	notice := s.newNotice(LetterFailed, Account{}, h.Reference, time.UnixMilli(h.Created))
+	var fl *flying
+	var ended bool
+	var lost string // why the change cannot be applied any more
+	err = s.persist(ctx, func(tx kv.Tx) error {
+		fl, ended, lost = nil, false, ""
+		if err := h.holds(tx); err != nil {
+			return err
+		}
+		r, err := s.svc.loadRecord(tx, h.Record, now)
+		if err != nil {
+			return err
+		}
+		c := r.Change
+		if c == nil || c.ID != h.Change {
+			ended = true
+			return h.remove(tx)
+		}
+		if !s.slotIsFree(r.Lease, c.ID, dead) {
+			_, err := s.move(tx, &h, h.job, now.Add(slotPoll))
+			return err
+		}
+		switch {
+		case c.Era < s.svc.era:
+			lost = "an older copy of the store was put back"
+		case now.UnixMilli() >= c.Deadline:
+			lost = "the app did not take it within its time"
+		}
+		if lost != "" {
+			ended = true
+			return s.endChange(tx, &h, r, now, &notice)
+		}
+		j := h.job
+		j.Attempt, j.Holder = c.Attempt+1, s.svc.shared.holder
+		c.Attempt = j.Attempt
+		r.Lease = lease{Holder: j.Holder, Attempt: j.Attempt, Change: c.ID}
+		if err := r.put(tx, h.Record, now); err != nil {
+			return err
+		}
+		key, err := s.move(tx, &h, j, now.Add(s.lease()))
+		fl = &flying{change: *c, account: r.Account, record: h.Record, held: heldJob{job: j, key: key, kind: jobChange}}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if ended {
+		s.queue(jobChange).count.Add(-1)
+	}
+	if lost != "" {
+		s.added(jobNotice)
+		s.svc.alarm(s.config.ID, "a new password could not be applied and its owner is told: "+lost, nil, "reference", h.Reference)
+	}
+	return fl, nil
+}
+
+// deadLease returns the slot's lease if it was taken by another process and
+// has been over for long enough by our own clock.
+func (s *Site) deadLease(ctx context.Context, h heldJob) (lease, error) {
+	if s.svc.exclusive {
+		return lease{}, nil
+	}
+	var l lease
+	err := s.svc.store.View(ctx, func(tx kv.Reader) error {
+		r, err := s.svc.loadRecord(tx, h.Record, time.Now())
+		if err == nil {
+			l = r.Lease
+		}
+		return err
+	})
+	if err != nil || l.Holder == "" || l.Holder == s.svc.shared.holder {
+		return lease{}, err
+	}
+	mark := fmt.Sprintf("%s %s %d", l.Holder, l.Change, l.Attempt)
+	if s.svc.shared.foreign.unchangedFor(string(h.Record), mark, s.lease()) {
+		return l, nil
+	}
+	return lease{}, nil
+}
+
+// slotIsFree reports whether nobody but the flight of change is on the way to
+// the app for the account. dead is a lease of another process that was judged
+// to be over.
+func (s *Site) slotIsFree(l lease, change id, dead lease) bool {
+	switch {
+	case l.Holder == "":
+		return true
+	case l.Holder == s.svc.shared.holder:
+		// Left by an attempt of ours whose outcome could not be stored, unless
+		// it is still under way.
+		return l.Change == change || s.svc.shared.flights.get(l.Change) == nil
+	default:
+		return s.svc.exclusive || l == dead
+	}
+}
+
+// endChange empties the slot, ends the grant that the change came by, and
+// removes the job, in one transaction with the notice to the owner.
+func (s *Site) endChange(tx kv.Tx, h *heldJob, r *record, now time.Time, notice *job) error {
+	r.drop(r.Change.Grant)
+	r.Change, r.Lease = nil, lease{}
+	if err := r.put(tx, h.Record, now); err != nil {
+		return err
+	}
+	if notice != nil {
+		notice.To = &r.Account
+		if err := s.addNotice(tx, *notice); err != nil {
+			return err
+		}
+	}
+	return h.remove(tx)
+}
+
+// endReplaced ends an attempt whose change was replaced by a newer one, or
+// cancelled, while it was in flight: it gives back what it held. The app may
+// have applied the change all the same, and then it is a completed one: its
+// owner must hear of it and every other link must end, or whoever holds a mail
+// could silence the notice by using both of its links.
+func (s *Site) endReplaced(tx kv.Tx, fl *flying, r *record, v Verdict, now time.Time, notice job) (noticed bool, err error) {
+	if r.Lease.Change == fl.change.ID && r.Lease.Attempt == fl.change.Attempt {
+		kept := false
+		if v == Refused {
+			if kept, err = s.giveBack(tx, r, fl, now); err != nil {
+				return false, err
+			}
+		}
+		if !kept {
+			r.drop(fl.change.Grant)
+		}
+		r.Lease = lease{}
+	}
+	if v == Applied {
+		r.completed()
+	}
+	// Without an answer nobody knows whether a cancelled change was applied.
+	noticed = v == Applied || v == Retry && r.Change == nil
+	if noticed {
+		notice.To = &fl.account
+		if err := s.addNotice(tx, notice); err != nil {
+			return false, err
+		}
+	}
+	if err := r.put(tx, fl.record, now); err != nil {
+		return false, err
+	}
+	return noticed, fl.held.remove(tx)
+}
+
+// giveBack makes the grant of a refused change usable again, and its row with
+// it. It reports false if the grant has ended meanwhile, or was refused too
+// often.
+func (s *Site) giveBack(tx kv.Tx, r *record, fl *flying, now time.Time) (bool, error) {
+	g := r.grant(fl.change.Grant)
+	if g == nil || g.Change != fl.change.ID || !g.release(now) {
+		return false, nil
+	}
+	return true, putGrantRow(tx, g.ID, fl.record, time.UnixMilli(g.Expires))
+}
