@@ -1,6 +1,7 @@
 package dialect_test
 
 import (
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -280,4 +281,16 @@ func TestBaasBoxLogs(t *testing.T) {
 			t.Errorf("%s is missing in\n%s", want, log)
 		}
 	}
+}
+
+// form encodes pairs of names and values.
+func form(pairs ...string) string {
+	var b strings.Builder
+	for i := 0; i < len(pairs); i += 2 {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(url.QueryEscape(pairs[i]) + "=" + url.QueryEscape(pairs[i+1]))
+	}
+	return b.String()
 }

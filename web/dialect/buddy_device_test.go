@@ -266,3 +266,21 @@ func millis(t *testing.T, body string) time.Time {
 	}
 	return time.UnixMilli(ms)
 }
+
+// registered registers a device with the right credentials and returns the
+// header of its calls.
+func (w *world) registered() []string {
+	w.t.Helper()
+	return append([]string{"Authorization: Buddy " + w.device(`{"appID":"appid","appKey":"appkey"}`)}, buddyJSON...)
+}
+
+// device registers a device and returns its token.
+func (w *world) device(body string) string {
+	w.t.Helper()
+	var device struct{ Result struct{ AccessToken string } }
+	got := w.do("POST", "/devices", buddyJSON, body)
+	if err := json.Unmarshal([]byte(got.body), &device); err != nil || got.status != 201 || device.Result.AccessToken == "" {
+		w.t.Fatalf("registering: %d %s", got.status, got.body)
+	}
+	return device.Result.AccessToken
+}

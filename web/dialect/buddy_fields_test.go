@@ -119,3 +119,38 @@ func FuzzBuddyBody(f *testing.F) {
 		}
 	})
 }
+
+// What is missing is named, and nothing else is looked at.
+func TestBuddyMissing(t *testing.T) {
+	for _, tt := range []struct {
+		name, method, body string
+		want               expected
+	}{
+		{"no userName", "POST", `{"subject":"s","body":"b"}`, buddyMissing("userName is missing.")},
+		{"null userName", "POST", `{"userName":null,"subject":"s","body":"b"}`, buddyMissing("userName is missing.")},
+		{"empty userName", "POST", `{"userName":"","subject":"s","body":"b"}`, buddyMissing("userName is missing.")},
+		{"no subject", "POST", `{"userName":"cesare","body":"b"}`, buddyMissing("subject is missing.")},
+		{"null subject", "PUT", `{"userName":"cesare","subject":null,"body":"b"}`, buddyMissing("subject is missing.")},
+		{"no body", "POST", `{"userName":"cesare","subject":"s"}`, buddyMissing("body is missing.")},
+		{"null body", "POST", `{"userName":"cesare","subject":"s","body":null}`, buddyMissing("body is missing.")},
+		{"nothing", "POST", `{}`, buddyMissing("userName is missing.")},
+		{"userName at the end", "PATCH", `{"resetCode":"12345678","newPassword":"newpass123"}`, buddyMissing("userName is missing.")},
+		{"empty userName at the end", "PATCH", `{"userName":"","resetCode":"12345678","newPassword":"newpass123"}`, buddyMissing("userName is missing.")},
+		{"no resetCode", "PATCH", `{"userName":"cesare","newPassword":"newpass123"}`, buddyMissing("resetCode is missing.")},
+		{"null newPassword", "PATCH", `{"userName":"cesare","resetCode":"12345678","newPassword":null}`, buddyMissing("newPassword is missing.")},
+		{"a number", "POST", `{"userName":7,"subject":"s","body":"b"}`, buddyFormat("userName is not text.")},
+		{"a list", "POST", `{"userName":["cesare","ghost"],"subject":"s","body":"b"}`, buddyFormat("userName is not text.")},
+		{"half a character", "PATCH", `{"userName":"cesare","resetCode":"12345678","newPassword":"\ud800"}`, buddyFormat("newPassword is not text.")},
+		{"a control", "POST", `{"userName":"ces\u0000are","subject":"s","body":"b"}`, buddyFormat("userName is not a user name.")},
+		{"a line end", "POST", `{"userName":"cesare\nBcc: x","subject":"s","body":"b"}`, buddyFormat("userName is not a user name.")},
+		{"too long", "POST", `{"userName":"` + strings.Repeat("x", 255) + `","subject":"s","body":"b"}`, buddyFormat("userName is not a user name.")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := speakBuddy(t, nil)
+			compareBuddy(t, w.do(tt.method, buddyPath, buddyJSON, tt.body), tt.want)
+			if len(w.requests)+len(w.entries)+len(w.changes) > 0 {
+				t.Errorf("the domain was asked: %q", w.asked())
+			}
+		})
+	}
+}
