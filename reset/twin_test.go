@@ -89,6 +89,8 @@ func worked(rt *rapid.T, login string, steps []step) []string {
 		}
 		time.Sleep(s.pause)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	return w.done
 }
 

@@ -32,8 +32,17 @@ type pace struct {
 
 var (
 	usualPace   = pace{command: 30 * time.Second, attempt: 90 * time.Second, rest: 30 * time.Second}
-	hurriedPace = pace{command: 2 * time.Second, attempt: 5 * time.Second, rest: 2 * time.Second}
+	hurriedPace = pace{command: hurried(2 * time.Second), attempt: hurried(5 * time.Second), rest: hurried(2 * time.Second)}
 )
+
+// hurried is longer for a program with the race detector, which would itself
+// be the peer that is too slow.
+func hurried(d time.Duration) time.Duration {
+	if raceEnabled {
+		return 4 * d
+	}
+	return d
+}
 
 // hurriedOnce builds the program with the waits of hurriedPace, so that a test
 // sees within seconds what becomes of a mail when its relay is well again. All
@@ -53,10 +62,11 @@ var hurriedOnce = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	source := func(d time.Duration) string { return fmt.Sprintf("%d * time.Millisecond", d.Milliseconds()) }
 	for _, r := range [][3]string{
-		{"smtpout/client.go", "commandTimeout = 30 * time.Second", "commandTimeout = 2 * time.Second"},
-		{"reset/worker.go", "context.WithTimeout(ctx, mailLease-leaseMargin)", "context.WithTimeout(ctx, 5*time.Second)"},
-		{"reset/worker.go", "restAfterRefusal = 30 * time.Second", "restAfterRefusal = 2 * time.Second"},
+		{"smtpout/client.go", "commandTimeout = 30 * time.Second", "commandTimeout = " + source(hurriedPace.command)},
+		{"reset/worker.go", "context.WithTimeout(ctx, mailLease-leaseMargin)", "context.WithTimeout(ctx, " + source(hurriedPace.attempt) + ")"},
+		{"reset/worker.go", "restAfterRefusal = 30 * time.Second", "restAfterRefusal = " + source(hurriedPace.rest)},
 		{"reset/job.go", "{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "{time.Second, 2 * time.Second}"},
 		{"reset/job.go", "5 * time.Second,  // 5 s", "time.Second,"},
 		{"reset/job.go", "30 * time.Second, // 35 s", "2 * time.Second,"},
