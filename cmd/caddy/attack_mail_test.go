@@ -79,7 +79,7 @@ func TestTrialAttackMail(t *testing.T) {
 
 	s := besiege(t, "texts of the directory, of callers and of the app", people(1), func(s *siege) {
 		s.Env["ATTACK_SECRET"] = expanded
-		s.edit("\tdialect buddy\n", "\tdialect buddy {\n\t\tapp_id "+buddyApp+"\n\t\tshared_secret {env.BUDDY_SECRET}\n\t\tcaller_text\n\t}\n")
+		s.amend("\tdialect buddy\n", "\tdialect buddy {\n\t\tapp_id "+buddyApp+"\n\t\tshared_secret {env.BUDDY_SECRET}\n\t\tcaller_text\n\t}\n")
 		for i := range answers {
 			s.keep.know(fmt.Sprintf("guest-%d@example.com", i))
 			s.keep.know(known[i])

@@ -30,7 +30,7 @@ var methods = []string{"GET", "POST", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS
 func TestTrialAttackPath(t *testing.T) {
 	t.Parallel()
 	s := besiege(t, "paths that lead around us", people(1), func(s *siege) {
-		s.edit("\t\ttake_over /forgot-password*", "\t\ttake_over /forgot-password* /signin/lost-key")
+		s.amend("\t\ttake_over /forgot-password*", "\t\ttake_over /forgot-password* /signin/lost-key")
 		s.keep.judge = func(w http.ResponseWriter, _ string, h tale) bool {
 			if h.Data.Login != "keeper" {
 				w.WriteHeader(http.StatusNotFound)

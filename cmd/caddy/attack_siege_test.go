@@ -62,11 +62,11 @@ func besiege(t *testing.T, attack string, accounts []demo.Account, prepare ...fu
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.Site, "http://"))
 	s.Env["RESET_SITE"] = "http://:" + port
 	s.speak(openDialects)
-	s.edit(
+	s.mailsWithoutLimit()
+	s.amend(
 		"\t\t\tauth {$RESET_SMTP_USER:reset@example.com} {env.RESET_SMTP_PASSWORD}\n", "",
 		"\tpassword_reset {\n\t\tsmtp", "\tpassword_reset {\n\t\tmails off\n\t\tsmtp",
 		"\tservers {\n", "\tservers {\n\t\tprotocols h1 h2c\n",
-		"\t\tlogin_url /login\n", "\t\tlogin_url /login\n\t\tlimits {\n\t\t\tper_account off\n\t\t}\n",
 		"\trespond /hooks/*", "\tbind 127.0.0.1\n\trespond /hooks/*",
 	)
 	for _, p := range prepare {
@@ -74,19 +74,6 @@ func besiege(t *testing.T, attack string, accounts []demo.Account, prepare ...fu
 	}
 	s.start()
 	return s
-}
-
-// edit changes the Caddyfile: each first of a pair gives way to the second.
-func (s *siege) edit(pairs ...string) {
-	s.t.Helper()
-	content := s.caddyfile()
-	for i := 0; i < len(pairs); i += 2 {
-		if strings.Count(content, pairs[i]) != 1 {
-			s.t.Fatalf("the Caddyfile does not have one %q", pairs[i])
-		}
-		content = strings.Replace(content, pairs[i], pairs[i+1], 1)
-	}
-	s.Caddyfile = s.write("Caddyfile", []byte(content))
 }
 
 // tapRelay gives the program a relay that takes mail for everybody, in clear

@@ -63,12 +63,7 @@ const guardedDialects = `
 // they are written in the Caddyfile.
 func (w *world) speak(dialects string) {
 	w.t.Helper()
-	const place = "\t\tlogin_url /login\n"
-	content := w.caddyfile()
-	if strings.Count(content, place) != 1 {
-		w.t.Fatalf("the Caddyfile does not have one %q", place)
-	}
-	w.Caddyfile = w.write("Caddyfile", []byte(strings.Replace(content, place, place+dialects, 1)))
+	w.amend(siteOption, siteOption+dialects)
 	for name, value := range map[string]string{
 		"CATALYZE_KEY": catalyzeKey, "BAASBOX_CODE": baasboxCode, "BUDDY_KEY": buddyKey, "BUDDY_SECRET": buddySecret, "PAYABLI_TOKEN": payabliToken,
 	} {

@@ -50,7 +50,7 @@ func TestTrialTermination(t *testing.T) {
 		h := newHold()
 		s := newStory(newWorld(t), people(1), h.wrap)
 		s.Binary = program
-		s.Caddyfile = s.write("Caddyfile", []byte(strings.Replace(s.caddyfile(), "grace_period 30s", "grace_period "+e.grace, 1)))
+		s.amend("grace_period 30s", "grace_period "+e.grace)
 		if !s.begin() {
 			t.Fatalf("the program does not start:\n%s", s.log)
 		}

@@ -12,10 +12,6 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/demo"
 )
 
-// mailsWithoutLimit lets an account have as many mails as it is asked for, so
-// that a guesser has as many codes to guess at.
-const mailsWithoutLimit = "\t\tlogin_url /login\n\t\tlimits {\n\t\t\tper_account off\n\t\t}\n"
-
 // code returns the code of a mail.
 func (w *world) code(m demo.Mail) string {
 	w.t.Helper()
@@ -40,7 +36,7 @@ func TestTrialGuessCodesAtOnce(t *testing.T) {
 	rng := tr.Rand(1)
 	w := newWorld(t)
 	w.employ(people(4), nil)
-	w.amend("\t\tlogin_url /login\n", mailsWithoutLimit)
+	w.mailsWithoutLimit()
 	w.start()
 	c := new(strangers)
 
@@ -95,7 +91,7 @@ func TestTrialGuessCodesForADay(t *testing.T) {
 	tr := trial.New(t, "codes guessed with every mail, through restarts")
 	w := newWorld(t)
 	w.employ(people(2), nil)
-	w.amend("\t\tlogin_url /login\n", mailsWithoutLimit)
+	w.mailsWithoutLimit()
 	w.start()
 	c := new(strangers)
 	var last demo.Mail
@@ -145,7 +141,7 @@ func TestTrialGuessCodesInAllSpellings(t *testing.T) {
 	rng := tr.Rand(1)
 	w := newWorld(t)
 	w.employ(people(2), nil)
-	w.amend("\t\tlogin_url /login\n", mailsWithoutLimit)
+	w.mailsWithoutLimit()
 	w.start()
 	c := new(strangers)
 	for i := range 2 {

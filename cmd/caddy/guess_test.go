@@ -6,48 +6,12 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/trial"
 )
-
-// amend changes the example by pairs of what stands there once and what is to
-// stand there instead.
-func (w *world) amend(pairs ...string) {
-	w.t.Helper()
-	b, err := os.ReadFile(w.Caddyfile)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	content := string(b)
-	for i := 0; i < len(pairs); i += 2 {
-		if strings.Count(content, pairs[i]) != 1 {
-			w.t.Fatalf("the configuration does not have one %q", pairs[i])
-		}
-		content = strings.Replace(content, pairs[i], pairs[i+1], 1)
-	}
-	w.Caddyfile = w.write("Caddyfile", []byte(content))
-}
-
-// beside adds a second site for the same app, with the options of the first
-// and more, and returns the world as its visitors see it.
-func (w *world) beside(more string) *world {
-	w.t.Helper()
-	other := *w
-	other.Site = "http://" + freeAddress(w.t)
-	content := w.caddyfile()
-	const begin = "{$RESET_SITE:app.example.com} {"
-	_, site, found := strings.Cut(content, begin)
-	if !found {
-		w.t.Fatal("the example has no site")
-	}
-	site = strings.Replace(site, "base_url {$RESET_BASE_URL:https://app.example.com}", "base_url "+other.Site+"\n"+more, 1)
-	w.Caddyfile = w.write("Caddyfile", []byte(content+"\n"+other.Site+" {"+site))
-	return &other
-}
 
 // Strangers are visitors of whom each comes once, so that none meets a limit by
 // address.
@@ -109,7 +73,7 @@ func TestTrialGuessTokens(t *testing.T) {
 	rng := tr.Rand(1)
 	w := newWorld(t)
 	w.employ(people(6), nil)
-	other := w.beside("\t\tlink_ttl 2s")
+	other := w.secondSite("\t\tlink_ttl 2s")
 	w.start()
 	c := new(strangers)
 

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -16,34 +15,13 @@ import (
 // access log, a trace of the handlers, metrics. Limits are off.
 func (w *world) talkative() {
 	w.t.Helper()
-	b, err := os.ReadFile(w.Caddyfile)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	content := string(b)
-	for _, r := range [][2]string{
-		{"\tgrace_period 30s\n", "\tgrace_period 30s\n\tdebug\n\tmetrics {\n\t\tper_host\n\t}\n"},
-		{"\tservers {\n", "\tservers {\n\t\ttrace\n"},
-		{"\tpassword_reset {\n\t\tsmtp", "\tpassword_reset {\n\t\tkey {env.RESET_KEY}\n\t\tsmtp"},
-		{"\t\tlogin_url /login\n", "\t\tlogin_url /login\n\t\tlimits {\n\t\t\tper_account off\n\t\t\tper_ip off\n\t\t}\n"},
-		{"\trespond /hooks/*", "\tlog {\n\t\toutput file " + filepath.Join(w.Home, "access.log") + "\n\t\tlevel DEBUG\n\t}\n\trespond /hooks/*"},
-	} {
-		if strings.Count(content, r[0]) != 1 {
-			w.t.Fatalf("the example does not have one %q", r[0])
-		}
-		content = strings.Replace(content, r[0], r[1], 1)
-	}
-	w.Caddyfile = w.write("Caddyfile", []byte(content))
-}
-
-// caddyfile returns the configuration that the program runs with.
-func (w *world) caddyfile() string {
-	w.t.Helper()
-	b, err := os.ReadFile(w.Caddyfile)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return string(b)
+	w.unlimited()
+	w.amend(
+		"\tgrace_period 30s\n", "\tgrace_period 30s\n\tdebug\n\tmetrics {\n\t\tper_host\n\t}\n",
+		"\tservers {\n", "\tservers {\n\t\ttrace\n",
+		"\tpassword_reset {\n\t\tsmtp", "\tpassword_reset {\n\t\tkey {env.RESET_KEY}\n\t\tsmtp",
+		"\trespond /hooks/*", "\tlog {\n\t\toutput file "+filepath.Join(w.Home, "access.log")+"\n\t\tlevel DEBUG\n\t}\n\trespond /hooks/*",
+	)
 }
 
 // caddy runs another command of the program, beside the one that runs.

@@ -90,12 +90,7 @@ func (w *world) plainly() {
 	w.t.Cleanup(func() { inbox.Close() })
 	w.Inbox = inbox
 	w.Env["RESET_SMTP"] = inbox.Addr()
-	const auth = "\t\t\tauth {$RESET_SMTP_USER:reset@example.com} {env.RESET_SMTP_PASSWORD}\n"
-	content := w.caddyfile()
-	if strings.Count(content, auth) != 1 {
-		w.t.Fatalf("the Caddyfile does not have one %q", auth)
-	}
-	w.Caddyfile = w.write("Caddyfile", []byte(strings.Replace(content, auth, "\t\t\ttls off\n", 1)))
+	w.amend("\t\t\tauth {$RESET_SMTP_USER:reset@example.com} {env.RESET_SMTP_PASSWORD}\n", "\t\t\ttls off\n")
 }
 
 // traced runs the program under strace while act is at work, and then replays

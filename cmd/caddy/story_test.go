@@ -78,20 +78,6 @@ func newStory(w *world, people []demo.Account, wrap func(http.Handler) http.Hand
 	return s
 }
 
-// unlimited turns limits off, so that a story may be as long as it likes.
-func (w *world) unlimited() {
-	w.t.Helper()
-	const before, limits = "\t\tlogin_url /login\n", "\t\tlimits {\n\t\t\tper_account off\n\t\t\tper_ip off\n\t\t}\n"
-	content := w.caddyfile()
-	if strings.Contains(content, limits) {
-		return
-	}
-	if strings.Count(content, before) != 1 {
-		w.t.Fatalf("the Caddyfile does not have one %q", before)
-	}
-	w.Caddyfile = w.write("Caddyfile", []byte(strings.Replace(content, before, before+limits, 1)))
-}
-
 // begin runs the program and waits until it answers. It reports false if the
 // program has ended by itself instead.
 func (s *story) begin() bool { return s.beginsWith(http.StatusOK) }
