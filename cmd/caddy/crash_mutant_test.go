@@ -13,18 +13,18 @@ import (
 // crash has to come and what is found then.
 var crashMutants = []struct {
 	name   string
-	faults []mutation
+	faults []edit
 	at     string // what the names of the points begin with
 	found  string
 }{
 	{
 		"a mail's job ends before the mail is sent",
-		[]mutation{{"reset/mailing.go", "\td := s.send(ctx, l)\n", "\t_ = s.finish(ctx, h, nil)\n\td := s.send(ctx, l)\n"}},
+		[]edit{{"reset/mailing.go", "\td := s.send(ctx, l)\n", "\t_ = s.finish(ctx, h, nil)\n\td := s.send(ctx, l)\n"}},
 		"smtpout.(*Client).Send ", "accepted and never mailed",
 	},
 	{
 		"a grant is claimed, and then the change journalled",
-		[]mutation{
+		[]edit{
 			{"reset/change.go", "\tif err := s.addJob(tx, jobChange, j, due); err != nil {\n\t\treturn err\n\t}\n\ta.change", "\ta.change"},
 			{
 				"reset/change.go", "\terr = s.update(ctx, a.write)\n",
@@ -35,7 +35,7 @@ var crashMutants = []struct {
 	},
 	{
 		"a request is answered before it is stored",
-		[]mutation{{
+		[]edit{{
 			"reset/request.go", "\terr = s.update(ctx, func(tx kv.Tx) error {\n\t\treturn s.addJob(tx, jobMail, j, due)\n\t})\n",
 			"\tgo func() {\n\t\ttime.Sleep(20 * time.Millisecond)\n\t\t_ = s.update(context.WithoutCancel(ctx), func(tx kv.Tx) error {\n\t\t\treturn s.addJob(tx, jobMail, j, due)\n\t\t})\n\t\ts.added(jobMail)\n\t}()\n",
 		}},
@@ -43,7 +43,7 @@ var crashMutants = []struct {
 	},
 	{
 		"the notice is queued after the change has ended, and not with it",
-		[]mutation{
+		[]edit{
 			{
 				"reset/attempt.go", "\t\treturn s.endChange(tx, &fl.held, r, now, tell)\n",
 				"\t\tif tell != nil {\n\t\t\tto := r.Account\n\t\t\ttell.To = &to\n\t\t}\n\t\treturn s.endChange(tx, &fl.held, r, now, nil)\n",
@@ -57,12 +57,12 @@ var crashMutants = []struct {
 	},
 	{
 		"what a program that died had leased stays leased",
-		[]mutation{{"reset/queue.go", "\tif !s.svc.exclusive || h.Holder == \"\" || h.Holder == s.svc.shared.holder {\n\t\treturn nil\n\t}\n", "\tif h.Kind != \"\" {\n\t\treturn nil\n\t}\n"}},
+		[]edit{{"reset/queue.go", "\tif !s.svc.exclusive || h.Holder == \"\" || h.Holder == s.svc.shared.holder {\n\t\treturn nil\n\t}\n", "\tif h.Kind != \"\" {\n\t\treturn nil\n\t}\n"}},
 		"smtpout.(*Client).Send ", "accepted and never mailed",
 	},
 	{
 		"a key file has its name before the key is in it",
-		[]mutation{
+		[]edit{
 			{"kv/sealed/key.go", "os.CreateTemp(dir, filepath.Base(path)+\".*.new\")", "os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)"},
 			{"kv/sealed/key.go", "\tdefer os.Remove(f.Name())\n", ""},
 			{"kv/sealed/key.go", "os.Link(f.Name(), path)", "error(nil)"},

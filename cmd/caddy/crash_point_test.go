@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,7 +13,6 @@ import (
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/crashpoint"
-	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/trial"
 )
 
@@ -26,48 +24,21 @@ var crashPackages = []string{"reset", "embeddedstore", "kv", "kv/sealed", "web",
 // so many.
 const secondCrash = 3
 
-// A mutation is a fault that is planted, to see that it is found.
-type mutation struct{ file, old, text string }
-
-// haste shortens the waits of the program, so that a run takes a second, and cuts
-// off the table of those that take minutes. What
-// happens in what order stays as it is.
-var haste = []mutation{
-	{"reset/request.go", "minMailDelay = 200 * time.Millisecond", "minMailDelay = 10 * time.Millisecond"},
-	{"reset/request.go", "maxMailDelay = 2 * time.Second", "maxMailDelay = 50 * time.Millisecond"},
-	{"reset/job.go", "{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "{100 * time.Millisecond, 200 * time.Millisecond}"},
-	{"reset/job.go", "5 * time.Second,  // 5 s", "200 * time.Millisecond, 400 * time.Millisecond,\n\t}\n\t_ = []time.Duration{"},
-	{"reset/slot.go", "const slotPoll = time.Second", "const slotPoll = 50 * time.Millisecond"},
-}
-
 // crashing builds a program of this module that can be killed before any
 // statement.
-func crashing(t testing.TB, program string, mutations ...mutation) string {
+func crashing(t testing.TB, program string, edits ...edit) string {
 	t.Helper()
 	dir := t.TempDir()
-	o, err := overlay.New(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range append(slices.Clone(haste), mutations...) {
-		if err := o.Replace(m.file, m.old, m.text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := crashpoint.Plant(o, crashPackages...); err != nil {
-		t.Fatal(err)
-	}
-	flag, err := o.Flag()
-	if err != nil {
-		t.Fatal(err)
+	o, err := edited(dir, slices.Concat(haste, edits)...)
+	if err == nil {
+		_, err = crashpoint.Plant(o, crashPackages...)
 	}
 	path := filepath.Join(dir, "program")
-	// No race detector: it makes each start slow, and finds nothing in a
-	// process that is killed.
-	build := exec.CommandContext(t.Context(), "go", "build", flag, "-ldflags=-w", "-o", path, "./"+program)
-	build.Dir = o.Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building %s: %v\n%s", program, err, out)
+	if err == nil {
+		err = buildEdited(o, path, program)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	return path
 }

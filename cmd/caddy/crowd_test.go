@@ -13,8 +13,6 @@ import (
 	"time"
 
 	"github.com/emersion/go-smtp"
-
-	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
 )
 
 // A crowd is a world for tests that ask very often: accounts in a file, pages
@@ -92,27 +90,11 @@ func (c *crowd) block(site, options string) string {
 	}`, site, filepath.Join(c.Home, "accounts.csv"), c.Env["RESET_APP"], options)
 }
 
-// plant gives the crowd a program in whose source files texts are replaced:
-// pairs of what is there and what is to be.
-func (c *crowd) plant(changes map[string][]string) {
+// plant gives the crowd a program with these edits.
+func (c *crowd) plant(edits ...edit) {
 	c.t.Helper()
-	o, err := overlay.New(c.t.TempDir())
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	for file, pairs := range changes {
-		for i := 0; i < len(pairs); i += 2 {
-			if err := o.Replace(file, pairs[i], pairs[i+1]); err != nil {
-				c.t.Fatal(err)
-			}
-		}
-	}
-	flag, err := o.Flag()
-	if err != nil {
-		c.t.Fatal(err)
-	}
 	c.Binary = filepath.Join(c.Home, "planted")
-	if err := build(c.Binary, flag); err != nil {
+	if err := buildWith(c.Binary, c.t.TempDir(), edits...); err != nil {
 		c.t.Fatal(err)
 	}
 }

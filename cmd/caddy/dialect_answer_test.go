@@ -53,36 +53,36 @@ func TestDialectRefusals(t *testing.T) {
 		phrase func(login string) phrase
 		want   func(login string) answer
 	}{
-		{"catalyze: wrong key", edit(catalyzeStart, "X-Api-Key", "browser x "+strings.Repeat("0", 24)), catalyze(401, "Invalid API key.")},
-		{"catalyze: no key", edit(catalyzeStart, "X-Api-Key", ""), catalyze(401, "Invalid API key.")},
-		{"catalyze: key of two parts", edit(catalyzeStart, "X-Api-Key", "browser "+catalyzeKey), catalyze(401, "Invalid API key.")},
+		{"catalyze: wrong key", withHeader(catalyzeStart, "X-Api-Key", "browser x "+strings.Repeat("0", 24)), catalyze(401, "Invalid API key.")},
+		{"catalyze: no key", withHeader(catalyzeStart, "X-Api-Key", ""), catalyze(401, "Invalid API key.")},
+		{"catalyze: key of two parts", withHeader(catalyzeStart, "X-Api-Key", "browser "+catalyzeKey), catalyze(401, "Invalid API key.")},
 		{"catalyze: another app", replace(catalyzeStart, catalyzeApp, "another-app"), catalyze(404, "Application not found.")},
 		{"catalyze: method", method(catalyzeStart, "POST"), catalyze(405, "Method not allowed.")},
 		{"catalyze: HEAD", method(catalyzeStart, "HEAD"), func(string) answer { return answer{405, plainJSON, ""} }},
 
 		{"catalyze: no name", said(catalyzeStart("a\x07b")), catalyze(400, "Invalid username.")},
 		{"catalyze: a long name", said(catalyzeStart(strings.Repeat("a", 255))), catalyze(400, "Invalid username.")},
-		{"catalyze: read ahead", edit(catalyzeStart, "Sec-Purpose", "prefetch;prerender"), accepted(catalyzeOK)},
+		{"catalyze: read ahead", withHeader(catalyzeStart, "Sec-Purpose", "prefetch;prerender"), accepted(catalyzeOK)},
 
 		{"baasbox: no name", said(baasboxStart("a\x07b")), func(string) answer {
 			return baasbox(400, "The 'username' field in the URL is not valid", baasboxCode, "")("a%07b")
 		}},
-		{"baasbox: read ahead", edit(baasboxStart, "Purpose", "prefetch"), accepted(baasboxOK)},
+		{"baasbox: read ahead", withHeader(baasboxStart, "Purpose", "prefetch"), accepted(baasboxOK)},
 		{"baasbox: HEAD", method(baasboxStart, "HEAD"), func(string) answer { return answer{404, baasboxJSON, ""} }},
 		{
-			"baasbox: wrong code", edit(baasboxStart, "X-BAASBOX-APPCODE", "nope"),
+			"baasbox: wrong code", withHeader(baasboxStart, "X-BAASBOX-APPCODE", "nope"),
 			baasbox(401, "InvalidAppCodeException: Authentication info not valid or not provided: nope is an Invalid App Code", "nope", `,"http_code":401`),
 		},
 		{
 			"baasbox: the code that everybody knows", openStart,
 			baasbox(401, "InvalidAppCodeException: Authentication info not valid or not provided: 1234567890 is an Invalid App Code", "1234567890", `,"http_code":401`),
 		},
-		{"baasbox: no code", edit(baasboxStart, "X-BAASBOX-APPCODE", ""), baasbox(400, "Invalid App Code. AppCode is empty or not set", "", "")},
-		{"baasbox: code null", edit(baasboxStart, "X-BAASBOX-APPCODE", "null"), baasbox(400, "Invalid App Code. AppCode is empty or not set", "null", "")},
+		{"baasbox: no code", withHeader(baasboxStart, "X-BAASBOX-APPCODE", ""), baasbox(400, "Invalid App Code. AppCode is empty or not set", "", "")},
+		{"baasbox: code null", withHeader(baasboxStart, "X-BAASBOX-APPCODE", "null"), baasbox(400, "Invalid App Code. AppCode is empty or not set", "null", "")},
 
-		{"buddy: wrong signature", edit(buddyStart, "Authorization", "Buddy devtok "+strings.Repeat("0", 64)), buddy("AuthSignatureInvalid", 258, "The signature in the header Authorization is missing or wrong.")},
-		{"buddy: no signature", edit(buddyStart, "Authorization", "Buddy devtok"), buddy("AuthSignatureInvalid", 258, "The signature in the header Authorization is missing or wrong.")},
-		{"buddy: no token", edit(buddyStart, "Authorization", ""), buddy("AuthSignatureInvalid", 258, "The signature in the header Authorization is missing or wrong.")},
+		{"buddy: wrong signature", withHeader(buddyStart, "Authorization", "Buddy devtok "+strings.Repeat("0", 64)), buddy("AuthSignatureInvalid", 258, "The signature in the header Authorization is missing or wrong.")},
+		{"buddy: no signature", withHeader(buddyStart, "Authorization", "Buddy devtok"), buddy("AuthSignatureInvalid", 258, "The signature in the header Authorization is missing or wrong.")},
+		{"buddy: no token", withHeader(buddyStart, "Authorization", ""), buddy("AuthSignatureInvalid", 258, "The signature in the header Authorization is missing or wrong.")},
 		{"buddy: half a body", said(buddyCall("POST", `{"userName":`)), buddy("ParameterIncorrectFormat", 515, "The request is malformed, or a key comes twice.")},
 		{"buddy: no body", said(buddyCall("POST", "")), buddy("ParameterIncorrectFormat", 515, "The request is malformed, or a key comes twice.")},
 		{"buddy: nobody", said(buddyCall("POST", `{"subject":"s","body":"@ResetCode"}`)), buddy("ParameterMissingRequiredValue", 513, "userName is missing.")},
@@ -100,8 +100,8 @@ func TestDialectRefusals(t *testing.T) {
 		{"buddy: a large body", said(buddyCall("POST", `{"userName":"`+strings.Repeat("a", 64<<10)+`"}`)), buddy("ParameterIncorrectFormat", 515, "The body is larger than 64 KiB.")},
 		{"buddy: wrong app key", said(phrase{"POST", "/devices", []string{"Content-Type", plainJSON}, `{"appId":"` + buddyApp + `","appKey":"wrong","platform":"x"}`}), buddy("AuthAppCredentialsInvalid", 261, "appID or appKey is wrong.")},
 
-		{"payabli: wrong token", edit(payabliStart, "requestToken", "wrong"), payabli(401, denied)},
-		{"payabli: no token", edit(payabliStart, "requestToken", ""), payabli(401, denied)},
+		{"payabli: wrong token", withHeader(payabliStart, "requestToken", "wrong"), payabli(401, denied)},
+		{"payabli: no token", withHeader(payabliStart, "requestToken", ""), payabli(401, denied)},
 		{"payabli: no address", said(payabliSaid("{}")), payabli(400, invalid+explained)},
 		{"payabli: no name", said(payabliStart("a\x07b")), payabli(400, invalid+explained)},
 		{"payabli: a large body", said(payabliSaid(`{"email":"` + strings.Repeat("a", 64<<10) + `"}`)), payabli(413, invalid)},
@@ -135,7 +135,7 @@ func TestDialectRefusals(t *testing.T) {
 	}
 }
 
-func edit(start func(string) phrase, header, value string) func(string) phrase {
+func withHeader(start func(string) phrase, header, value string) func(string) phrase {
 	return func(login string) phrase { return start(login).with(header, value) }
 }
 

@@ -115,20 +115,27 @@ func TestMeasureEnumerationFindsAPlant(t *testing.T) {
 	trial.Alone(t)
 	const spin = "for began := time.Now(); time.Since(began) < %s; {\n}\n"
 	for _, tt := range []struct {
-		name, file, old, new string
-		status               int
-		say                  func(login string) phrase
-		column               int
+		name   string
+		plant  edit
+		status int
+		say    func(login string) phrase
+		column int
 	}{
 		{
-			"lookup before the answer", "reset/request.go", "\tif s.full(jobMail) {",
-			"\tif found, _ := s.config.Directory.Lookup(ctx, login); len(found) > 0 {\n" + fmt.Sprintf(spin, "300*time.Microsecond") + "}\n\tif s.full(jobMail) {",
+			"lookup before the answer",
+			edit{
+				"reset/request.go", "\tif s.full(jobMail) {",
+				"\tif found, _ := s.config.Directory.Lookup(ctx, login); len(found) > 0 {\n" + fmt.Sprintf(spin, "300*time.Microsecond") + "}\n\tif s.full(jobMail) {",
+			},
 			http.StatusAccepted, jsonAsk, columnAnswer,
 		},
 		{
-			"work for an account at once", "reset/request.go", "\ts.added(jobMail)\n",
-			"\ts.added(jobMail)\n\tgo func() {\nif found, _ := s.config.Directory.Lookup(context.Background(), login); len(found) > 0 {\n" +
-				"_ = s.svc.store.Update(context.Background(), func(kv.Tx) error {\n" + fmt.Sprintf(spin, "2*time.Millisecond") + "return nil\n})\n}\n}()\n",
+			"work for an account at once",
+			edit{
+				"reset/request.go", "\ts.added(jobMail)\n",
+				"\ts.added(jobMail)\n\tgo func() {\nif found, _ := s.config.Directory.Lookup(context.Background(), login); len(found) > 0 {\n" +
+					"_ = s.svc.store.Update(context.Background(), func(kv.Tx) error {\n" + fmt.Sprintf(spin, "2*time.Millisecond") + "return nil\n})\n}\n}()\n",
+			},
 			http.StatusAccepted, jsonAsk, columnAgain,
 		},
 	} {
@@ -136,7 +143,7 @@ func TestMeasureEnumerationFindsAPlant(t *testing.T) {
 			tr := trial.New(t, "enumeration by time finds: "+tt.name)
 			r := tr.Rand(1)
 			c := newCrowd(t, r, crowdPlan{accounts: crowdSize / 10, global: "mails off", site: "limits {\nper_account off\nper_ip off\n}"})
-			c.plant(map[string][]string{tt.file: {tt.old, tt.new}})
+			c.plant(tt.plant)
 			c.start()
 			s := newStopwatch(c, tr, r)
 			areas := s.measure(measuredPairs/5, tt.status, tt.say, s.draw(c.Known, c.Unknown))

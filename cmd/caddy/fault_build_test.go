@@ -3,21 +3,18 @@ package main
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
-
-	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
 )
 
 // countable has the store make its system calls in two threads, the one that
 // opens it and the one that writes, and under names that are known before: who
 // fails the n-th call on a path counts per thread, and in a program whose
 // goroutines change threads would fail another one in each run.
-var countable = []mutation{
+var countable = []edit{
 	{"embeddedstore/writer.go", "\t\"runtime/debug\"\n", "\t\"runtime\"\n\t\"runtime/debug\"\n"},
 	{"embeddedstore/writer.go", "func (s *Store) write() {\n", "func (s *Store) write() {\n\truntime.LockOSThread()\n"},
 	{"embeddedstore/file.go", `os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.new")`, `os.OpenFile(path+".new", os.O_RDWR|os.O_CREATE, 0o600)`},
@@ -52,32 +49,27 @@ var buildFaultyCaddy = sync.OnceValues(func() (string, error) {
 })
 
 // plantedPanics are the lines at which a panic may come.
-func plantedPanics() (mutations []mutation) {
+func plantedPanics() (edits []edit) {
 	for _, p := range panics {
-		mutations = append(mutations, mutation{p.file, p.before, fmt.Sprintf("\tplanted(%q, %s)\n%s", p.name, p.secret, p.before)})
+		edits = append(edits, edit{p.file, p.before, fmt.Sprintf("\tplanted(%q, %s)\n%s", p.name, p.secret, p.before)})
 	}
-	return mutations
+	return edits
 }
 
 // faulty builds a program of this module for one test.
-func faulty(t testing.TB, program string, mutations ...mutation) string {
+func faulty(t testing.TB, program string, edits ...edit) string {
 	t.Helper()
-	path, err := buildFaulty(t.TempDir(), program, mutations...)
+	path, err := buildFaulty(t.TempDir(), program, edits...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return path
 }
 
-func buildFaulty(dir, program string, mutations ...mutation) (string, error) {
-	o, err := overlay.New(dir)
+func buildFaulty(dir, program string, edits ...edit) (string, error) {
+	o, err := edited(dir, slices.Concat(haste, edits)...)
 	if err != nil {
 		return "", err
-	}
-	for _, m := range slices.Concat(haste, mutations) {
-		if err := o.Replace(m.file, m.old, m.text); err != nil {
-			return "", err
-		}
 	}
 	for _, p := range panics {
 		dir := path.Dir(p.file)
@@ -88,15 +80,6 @@ func buildFaulty(dir, program string, mutations ...mutation) (string, error) {
 	if err := o.Set(program+"/thread.go", []byte(mainThread)); err != nil {
 		return "", err
 	}
-	flag, err := o.Flag()
-	if err != nil {
-		return "", err
-	}
 	binary := filepath.Join(dir, "program")
-	build := exec.Command("go", "build", flag, "-ldflags=-w", "-o", binary, "./"+program)
-	build.Dir = o.Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building %s: %w\n%s", program, err, out)
-	}
-	return binary, nil
+	return binary, buildEdited(o, binary, program)
 }

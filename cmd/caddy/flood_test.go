@@ -34,13 +34,17 @@ func TestTrialFlood(t *testing.T) {
 	tr := trial.New(t, "floods, bounds met")
 	const queue = 200
 	f := newFlood(t, tr, queue, "mails 200/1s", func(c *crowd) {
-		c.plant(map[string][]string{
-			"reset/site.go":    {"maxQueuedJob = 100_000", fmt.Sprintf("maxQueuedJob = %d", queue), "DefaultCodeTTL = 10 * time.Minute", "DefaultCodeTTL = time.Second"},
-			"reset/sweeper.go": {"sweepInterval = 30 * time.Second", "sweepInterval = 250 * time.Millisecond"},
-			"reset/key.go":     {"when.Truncate(time.Minute).Add(time.Minute)", "when.Truncate(time.Second).Add(time.Second)"},
-			"reset/job.go":     {"mailBackoff = []time.Duration{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "mailBackoff = []time.Duration{time.Second}"},
-			"web/body.go":      {"bodyTime = 15 * time.Second", "bodyTime = 2 * time.Second"},
-		})
+		c.plant(
+			edit{"reset/site.go", "maxQueuedJob = 100_000", fmt.Sprintf("maxQueuedJob = %d", queue)},
+			edit{"reset/site.go", "DefaultCodeTTL = 10 * time.Minute", "DefaultCodeTTL = time.Second"},
+			edit{"reset/sweeper.go", "sweepInterval = 30 * time.Second", "sweepInterval = 250 * time.Millisecond"},
+			edit{"reset/key.go", "when.Truncate(time.Minute).Add(time.Minute)", "when.Truncate(time.Second).Add(time.Second)"},
+			edit{
+				"reset/job.go", "mailBackoff = []time.Duration{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}",
+				"mailBackoff = []time.Duration{time.Second}",
+			},
+			edit{"web/body.go", "bodyTime = 15 * time.Second", "bodyTime = 2 * time.Second"},
+		)
 	})
 	n := tr.Size(4_000, 100_000)
 	f.tokens(n)

@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/trial"
 	"github.com/caddy-password-reset/caddy-password-reset/demo"
 )
@@ -58,29 +57,16 @@ var hurriedOnce = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	o, err := overlay.New(dir)
-	if err != nil {
-		return "", err
-	}
 	source := func(d time.Duration) string { return fmt.Sprintf("%d * time.Millisecond", d.Milliseconds()) }
-	for _, r := range [][3]string{
-		{"smtpout/client.go", "commandTimeout = 30 * time.Second", "commandTimeout = " + source(hurriedPace.command)},
-		{"reset/worker.go", "context.WithTimeout(ctx, mailLease-leaseMargin)", "context.WithTimeout(ctx, " + source(hurriedPace.attempt) + ")"},
-		{"reset/worker.go", "restAfterRefusal = 30 * time.Second", "restAfterRefusal = " + source(hurriedPace.rest)},
-		{"reset/job.go", "{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "{time.Second, 2 * time.Second}"},
-		{"reset/job.go", "5 * time.Second,  // 5 s", "time.Second,"},
-		{"reset/job.go", "30 * time.Second, // 35 s", "2 * time.Second,"},
-		{"reset/job.go", "2 * time.Minute,  // 3 min", "2 * time.Second,"},
-	} {
-		if err := o.Replace(r[0], r[1], r[2]); err != nil {
-			return "", err
-		}
-	}
-	flag, err := o.Flag()
-	if err != nil {
-		return "", err
-	}
-	return path, build(path, flag)
+	return path, buildWith(path, dir,
+		edit{"smtpout/client.go", "commandTimeout = 30 * time.Second", "commandTimeout = " + source(hurriedPace.command)},
+		edit{"reset/worker.go", "context.WithTimeout(ctx, mailLease-leaseMargin)", "context.WithTimeout(ctx, " + source(hurriedPace.attempt) + ")"},
+		edit{"reset/worker.go", "restAfterRefusal = 30 * time.Second", "restAfterRefusal = " + source(hurriedPace.rest)},
+		edit{"reset/job.go", "{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "{time.Second, 2 * time.Second}"},
+		edit{"reset/job.go", "5 * time.Second,  // 5 s", "time.Second,"},
+		edit{"reset/job.go", "30 * time.Second, // 35 s", "2 * time.Second,"},
+		edit{"reset/job.go", "2 * time.Minute,  // 3 min", "2 * time.Second,"},
+	)
 })
 
 // A peerWorld is one program with many sites, each with peers of its own: what

@@ -3,8 +3,6 @@ package main
 import (
 	"path/filepath"
 	"testing"
-
-	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
 )
 
 // The trial of power cuts finds what it is there for. All is planted in one
@@ -13,20 +11,7 @@ func TestPowerCutTestFindsPlants(t *testing.T) {
 	t.Parallel()
 	strace := need(t, "strace", "strace")
 	planted := filepath.Join(t.TempDir(), "planted")
-	o, err := overlay.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range powerCutPlants {
-		if err := o.Replace(p.file, p.old, p.text); err != nil {
-			t.Fatal(err)
-		}
-	}
-	flag, err := o.Flag()
-	if err == nil {
-		err = build(planted, flag)
-	}
-	if err != nil {
+	if err := buildWith(planted, t.TempDir(), powerCutPlants...); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct {
@@ -67,7 +52,7 @@ var everyPromise = []string{
 	"answer, mail owed", "answer, token works", "answer, token is used", "answer, wrong codes count", "mail, token works", "change, token is used",
 }
 
-var powerCutPlants = []struct{ file, old, text string }{
+var powerCutPlants = []edit{
 	{
 		"embeddedstore/file.go", "FreelistType: bbolt.FreelistMapType,",
 		`FreelistType: bbolt.FreelistMapType, NoSync: os.Getenv("PLANT") == "commits are not synced",`,
