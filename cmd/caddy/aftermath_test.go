@@ -33,7 +33,7 @@ func (f *flood) bystanders(act func()) {
 			if err != nil || r.Status != http.StatusOK || r.Body != "the app" {
 				f.trial.Violation("the app is answered %d %v in a flood", r.Status, err)
 			}
-			r, err = f.try("POST", surface, `{"login":"somebody"}`, f.from()...)
+			r, err = f.try("POST", surface, `{"login":"somebody"}`, f.visitor()...)
 			if err != nil || r.Status != http.StatusAccepted && r.Status != http.StatusServiceUnavailable {
 				f.trial.Violation("a person is answered %d %v in a flood", r.Status, err)
 			}
@@ -58,7 +58,7 @@ func (f *flood) served(site string) {
 	}
 	defer k.close()
 	f.patiently("somebody's request is accepted at "+site, func() bool {
-		got, err := k.send(jsonAsk(login).wire(site, f.from()...))
+		got, err := k.send(jsonAsk(login).wire(site, f.visitor()...))
 		if err != nil {
 			f.t.Error(err)
 		}

@@ -235,7 +235,7 @@ func (s *siege) talk2(x exchange2) (status string, header map[string]string, err
 	c.SetDeadline(time.Now().Add(30 * time.Second))
 	var block bytes.Buffer
 	enc := hpack.NewEncoder(&block)
-	for _, f := range append(x.header, [2]string{"x-forwarded-for", from(int(s.visitors.Add(1)))[1]}) {
+	for _, f := range append(x.header, [2]string{"x-forwarded-for", s.visitor()[1]}) {
 		if err := enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
 			return "", nil, err
 		}

@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// visitor returns the headers of one who has met no limit.
-func (s *siege) visitor() []string { return from(int(s.visitors.Add(1))) }
-
 // raw spells a request that asks to close the connection. Headers, as pairs,
 // come as they are given, in the place of those that it would have by itself.
 func (s *siege) raw(method, target, body string, header ...string) string {

@@ -35,6 +35,7 @@ const (
 // writes.
 type siege struct {
 	*world
+	strangers
 	tr    *trial.Trial
 	keep  *keep
 	relay *eavesdropper
@@ -44,7 +45,6 @@ type siege struct {
 	typed     sync.Map // the logins that mails were asked for with
 	inPaths   bool     // logins stand in paths that are written in many ways
 	unsettled bool     // some requests wait for a directory that is mended
-	visitors  atomic.Int64
 }
 
 // besiege starts the program for a trial. Its site takes any Host, speaks all

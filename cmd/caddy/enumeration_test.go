@@ -163,7 +163,6 @@ type stopwatch struct {
 	rand    *rand.Rand
 	line    *keepalive
 	visitor func() []string // headers of the next one
-	n       int             // visitors so far
 }
 
 func newStopwatch(c *crowd, tr *trial.Trial, r *rand.Rand) *stopwatch {
@@ -173,12 +172,7 @@ func newStopwatch(c *crowd, tr *trial.Trial, r *rand.Rand) *stopwatch {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(k.close)
-	s := &stopwatch{crowd: c, trial: tr, rand: r, line: k}
-	s.visitor = func() []string {
-		s.n++
-		return []string{"X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", s.n>>16&255, s.n>>8&255, s.n&255)}
-	}
-	return s
+	return &stopwatch{crowd: c, trial: tr, rand: r, line: k, visitor: new(strangers).visitor}
 }
 
 // A couple returns the logins of the next pair.

@@ -87,12 +87,12 @@ func TestMeasureFlood(t *testing.T) {
 // A flood is a crowd of two sites that turns on the first.
 type flood struct {
 	*crowd
+	strangers
 	trial    *trial.Trial
 	gauge    *gauge
 	other    string       // base URL of the second site
 	queue    int          // bound of each
 	reserve  atomic.Int32 // accounts in use that no flood asks for
-	address  atomic.Uint32
 	stream   uint64
 	accepted atomic.Int64
 	rates    []string
@@ -230,7 +230,7 @@ func (f *flood) bounded(what string) {
 func (f *flood) many(n int) {
 	f.t.Helper()
 	const what = "many addresses"
-	h := f.pour(what, n, func(login string, _ *rand.Rand) []byte { return jsonAsk(login).wire(f.Site, f.from()...) })
+	h := f.pour(what, n, func(login string, _ *rand.Rand) []byte { return jsonAsk(login).wire(f.Site, f.visitor()...) })
 	f.expect(what, h, "202", "503")
 }
 
@@ -239,7 +239,7 @@ func (f *flood) many(n int) {
 func (f *flood) oneAddress(n int) {
 	f.t.Helper()
 	const what = "one address"
-	from := f.from()
+	from := f.visitor()
 	h := f.pour(what, n, func(login string, _ *rand.Rand) []byte { return jsonAsk(login).wire(f.Site, from...) })
 	f.expect(what, h, "202", "429")
 }
@@ -250,7 +250,7 @@ func (f *flood) dead(n int) {
 	f.Relay.down.Store(true)
 	defer f.Relay.down.Store(false)
 	const what = "relay down"
-	h := f.pour(what, n, func(login string, _ *rand.Rand) []byte { return jsonAsk(login).wire(f.Site, f.from()...) })
+	h := f.pour(what, n, func(login string, _ *rand.Rand) []byte { return jsonAsk(login).wire(f.Site, f.visitor()...) })
 	f.expect(what, h, "202", "503")
 }
 
@@ -260,7 +260,7 @@ func (f *flood) tokens(n int) {
 	const what = "random tokens"
 	before := f.storeFile()
 	h := f.pour(what, n, func(_ string, r *rand.Rand) []byte {
-		return phrase{"GET", surface + "/link/" + randomToken(r), nil, ""}.wire(f.Site, f.from()...)
+		return phrase{"GET", surface + "/link/" + randomToken(r), nil, ""}.wire(f.Site, f.visitor()...)
 	})
 	f.expect(what, h, "410")
 	if after := f.storeFile(); after.ModTime() != before.ModTime() || after.Size() != before.Size() {
@@ -273,17 +273,11 @@ func (f *flood) guesses(n int) {
 	f.t.Helper()
 	const what = "guesses"
 	before := f.storeFile().Size()
-	h := f.pour(what, n, func(login string, _ *rand.Rand) []byte { return jsonCode(login).wire(f.Site, f.from()...) })
+	h := f.pour(what, n, func(login string, _ *rand.Rand) []byte { return jsonCode(login).wire(f.Site, f.visitor()...) })
 	f.expect(what, h, "422")
 	if grown := f.storeFile().Size() - before; grown > storeRoom {
 		f.trial.Violation("%s: the store grew by %d bytes", what, grown)
 	}
-}
-
-// from returns the headers of a visitor who was not here before.
-func (f *flood) from() []string {
-	n := f.address.Add(1)
-	return []string{"X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255)}
 }
 
 func (f *flood) figures() string {

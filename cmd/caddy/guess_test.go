@@ -7,25 +7,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/trial"
 )
-
-// Strangers are visitors of whom each comes once, so that none meets a limit by
-// address.
-type strangers struct {
-	mu sync.Mutex
-	n  int
-}
-
-func (c *strangers) visitor() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.n++
-	return from(c.n)
-}
 
 // uses are all that can be done with a token: a GET and its POST have one
 // answer for all that are dead.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -145,7 +146,15 @@ func people(n int) []demo.Account {
 
 // from returns the headers that make a request look as if it came from another
 // visitor, by way of a proxy that the example trusts: each has limits of their
-// own.
+// own. The addresses are reserved ones, as the example takes private ones for
+// further proxies.
 func from(n int) []string {
-	return []string{"X-Forwarded-For", fmt.Sprintf("198.18.%d.%d", n/256%256, n%256)}
+	return []string{"X-Forwarded-For", fmt.Sprintf("240.%d.%d.%d", n>>16&255, n>>8&255, n&255)}
 }
+
+// strangers are visitors of whom each comes once, so that none meets a limit by
+// address.
+type strangers struct{ n atomic.Int64 }
+
+// visitor returns the headers of the next one.
+func (s *strangers) visitor() []string { return from(int(s.n.Add(1))) }

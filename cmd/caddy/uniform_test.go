@@ -105,8 +105,8 @@ func TestAnswersDoNotTellAccountsApart(t *testing.T) {
 // uniform compares answers for the two logins.
 type uniform struct {
 	*world
-	visitors int
-	fixed    []string // who all visitors are, if set
+	strangers strangers
+	fixed     []string // who all visitors are, if set
 }
 
 // visitor returns the headers of a new one, who has met no limit.
@@ -114,8 +114,7 @@ func (u *uniform) visitor() []string {
 	if u.fixed != nil {
 		return u.fixed
 	}
-	u.visitors++
-	return from(u.visitors)
+	return u.strangers.visitor()
 }
 
 // compareAll asks and enters codes, as a program and as a browser.
