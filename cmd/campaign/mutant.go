@@ -17,16 +17,13 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
 )
 
-// plant is a fault that a test must find.
-type plant = mutant.Mutant
-
 // maxMutant bounds one run of the tests of a mutant.
 const maxMutant = 5 * time.Minute
 
 // runMutants plants each fault and expects its test to fail. A fault that no
 // test finds is a violation: what it took away could be lost unseen.
 func (c *campaign) runMutants(ctx context.Context, limit time.Duration) []row {
-	mutants := slices.DeleteFunc(slices.Clone(c.mutants), func(m plant) bool { return !c.match.MatchString(m.String()) })
+	mutants := slices.DeleteFunc(slices.Clone(c.mutants), func(m mutant.Mutant) bool { return !c.match.MatchString(m.String()) })
 	if len(mutants) == 0 {
 		return nil
 	}
@@ -40,7 +37,7 @@ func (c *campaign) runMutants(ctx context.Context, limit time.Duration) []row {
 		places <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-places }()
-			rows[i] = c.plantOne(ctx, m, bases[m.Package])
+			rows[i] = c.runMutant(ctx, m, bases[m.Package])
 			fmt.Fprintf(c.progress, "%s %s: %s\n", clock(), m, rows[i].Note)
 		})
 	}
@@ -56,7 +53,7 @@ type baseline struct {
 }
 
 // baselines runs the tests of all mutants, by package.
-func (c *campaign) baselines(ctx context.Context, mutants []plant) map[string]baseline {
+func (c *campaign) baselines(ctx context.Context, mutants []mutant.Mutant) map[string]baseline {
 	runs := make(map[string][]string)
 	for _, m := range mutants {
 		if !slices.Contains(runs[m.Package], m.Run) {
@@ -76,7 +73,7 @@ func (c *campaign) baselines(ctx context.Context, mutants []plant) map[string]ba
 }
 
 // fails says what is wrong with the test of a mutant, "" if nothing is.
-func (b baseline) fails(m plant) string {
+func (b baseline) fails(m mutant.Mutant) string {
 	if b.err == nil {
 		return ""
 	}
@@ -96,8 +93,8 @@ func (b baseline) fails(m plant) string {
 	return fmt.Sprintf("%v\n%s%s", b.err, b.ledger.stray, outputs(b.ledger))
 }
 
-// plantOne runs the test of one mutant.
-func (c *campaign) plantOne(ctx context.Context, m plant, base baseline) row {
+// runMutant runs the test of one mutant.
+func (c *campaign) runMutant(ctx context.Context, m mutant.Mutant, base baseline) row {
 	r := row{Phase: "mutants", State: unfinished, Package: m.Package, Test: m.Run}
 	r.Name = m.String()
 	// In single quotes for the shell, so without one.
@@ -143,9 +140,9 @@ func (c *campaign) plantOne(ctx context.Context, m plant, base baseline) row {
 }
 
 // planted returns the root of the module, and the environment in which every
-// build has the fault, those
-// that a test starts included: tests of the whole program build it themselves.
-func planted(ctx context.Context, m plant, dir string) (root string, env []string, err error) {
+// build has the fault, those that a test starts included: tests of the whole
+// program build it themselves.
+func planted(ctx context.Context, m mutant.Mutant, dir string) (root string, env []string, err error) {
 	o, err := overlay.New(dir)
 	if err != nil {
 		return "", nil, err

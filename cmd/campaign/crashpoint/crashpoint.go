@@ -28,6 +28,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/overlay"
@@ -196,9 +197,9 @@ func read(r io.Reader) (points []Point, err error) {
 	where := make(map[string]int)
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
-		hits, name := 0, ""
 		number, name, found := strings.Cut(lines.Text(), " ")
-		if _, err := fmt.Sscan(number, &hits); err != nil || !found {
+		hits, err := strconv.Atoi(number)
+		if err != nil || !found {
 			return nil, fmt.Errorf("reading points: %q", lines.Text())
 		}
 		n, known := where[name]

@@ -12,7 +12,22 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/mutant"
 )
+
+// A campaign is one run of the command.
+type campaign struct {
+	total    time.Duration
+	seed     uint64 // 0: each trial takes one of its own
+	match    *regexp.Regexp
+	only     string
+	packages []string
+	mutants  []mutant.Mutant
+	progress io.Writer
+
+	found []testName // trials, measures and fuzz targets
+}
 
 // A phase is one part of a campaign, with a share of its time.
 type phase struct {
@@ -31,19 +46,6 @@ func (c *campaign) phases() []phase {
 		{"fuzz", fuzzShare, c.fuzz},
 	}
 	return slices.DeleteFunc(all, func(p phase) bool { return c.only != "" && c.only != p.name })
-}
-
-// A campaign is one run of the command.
-type campaign struct {
-	total    time.Duration
-	seed     uint64 // 0: each trial takes one of its own
-	match    *regexp.Regexp
-	only     string
-	packages []string
-	mutants  []plant
-	progress io.Writer
-
-	found []testName // trials, measures and fuzz targets
 }
 
 // run runs the phases, each for its share of what time is left, so that what
@@ -188,7 +190,5 @@ func commandRow(phase string, err error, said string) row {
 	r.Name = "go test"
 	return r
 }
-
-func failed(r row) bool { return r.State == violated || r.State == unfinished }
 
 func clock() string { return time.Now().Format("15:04:05") }
