@@ -21,11 +21,10 @@ var errClaimed = errors.New("grant is claimed")
 //
 // A token whose change is under way, or was applied some seconds ago, gets that
 // change's outcome for the same password, and [ErrGrant] for another one, never
-// a second change. It returns
-// ErrGrant before anything else is looked at, a
-// [*PasswordError], a [*LimitError] or [ErrUnavailable]; after any of them the
-// grant is as it was, but for ErrUnavailable, after which the change may have
-// been stored: then the same token answers with its outcome.
+// a second change. It returns a [*LimitError], ErrGrant before the password is
+// looked at, a [*PasswordError] or [ErrUnavailable]; after any of them the grant
+// is as it was, but for ErrUnavailable, after which the change may have been
+// stored: then the same token answers with its outcome.
 func (s *Site) Change(ctx context.Context, n NewPassword) (Result, error) {
 	if err := s.limit(limitChange, n.ClientIP, n.Trusted); err != nil {
 		return Result{}, err

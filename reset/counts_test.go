@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
-// Counts are what a model knows of the limits of an account. Where a fault may
+// counts are what a model knows of the limits of an account. Where a fault may
 // have hidden something, only the upper bounds hold.
 type counts struct {
 	guesses []time.Time // wrong codes that may have been counted
@@ -118,7 +118,7 @@ func (c *counts) permits(now time.Time) bool {
 	return true
 }
 
-// A guess is a code that somebody enters.
+// A guessed is a code that somebody enters.
 type guessed struct {
 	begun time.Time
 	right *mailed   // whose code it is

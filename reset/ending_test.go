@@ -3,7 +3,6 @@ package reset_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"slices"
 	"testing/synctest"
 	"time"
@@ -128,13 +127,6 @@ func (m *machine) succeeds(p *process, login string) {
 		time.Sleep(time.Hour)
 	}
 	m.rt.Fatal("a person gets no mail though all is well")
-}
-
-func (m *machine) newPassword() string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.words++
-	return fmt.Sprintf("a long password, the %d.", m.words)
 }
 
 // settled reports whether an accepted password was applied, or its owner heard

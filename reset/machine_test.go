@@ -95,7 +95,7 @@ type machine struct {
 	accounts map[string][]reset.Account
 	applied  map[string]bool  // ids
 	newest   map[string]int64 // sequence by account
-	words    int              // passwords made
+	words    int              // passwords and addresses made
 }
 
 func newMachine(rt *rapid.T, chance uint64) *machine {

@@ -122,15 +122,15 @@ func (p *process) Lookup(ctx context.Context, login string) ([]reset.Account, er
 	return found, nil
 }
 
-// A delivered is what a relay does with a mail.
-type delivered struct {
+// A relayMode is what a relay does with a mail.
+type relayMode struct {
 	status reset.DeliveryStatus
 	held   bool // it arrives
 	hangs  bool
 	panics bool
 }
 
-var relays = map[string]delivered{
+var relays = map[string]relayMode{
 	"takes mail":               {status: reset.Sent, held: true},
 	"takes mail and is cut":    {status: reset.Unknown, held: true},
 	"is cut":                   {status: reset.Unknown},
@@ -164,15 +164,15 @@ func (p *process) Send(ctx context.Context, msg reset.Message) reset.Delivery {
 	return reset.Delivery{Status: d.status, Err: errors.New("code")}
 }
 
-// A reaction is what the app does with a change that is new to it.
-type reaction struct {
+// An appMode is what the app does with a change that is new to it.
+type appMode struct {
 	verdict reset.Verdict
 	takes   bool          // stores the password
 	after   time.Duration // before it answers
 	panics  bool
 }
 
-var apps = map[string]reaction{
+var apps = map[string]appMode{
 	"takes":            {verdict: reset.Applied, takes: true},
 	"takes slowly":     {verdict: reset.Applied, takes: true, after: 3 * time.Second},
 	"takes and fails":  {takes: true},
@@ -210,7 +210,7 @@ func (m *machine) look(login string) (mode string, found []reset.Account) {
 	return m.dir, m.accounts[login]
 }
 
-func (m *machine) sends(l reset.Letter) delivered {
+func (m *machine) sends(l reset.Letter) relayMode {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	d := relays[m.relay]
@@ -219,7 +219,7 @@ func (m *machine) sends(l reset.Letter) delivered {
 	return d
 }
 
-func (m *machine) applies(c reset.Change) (*delivery, reaction) {
+func (m *machine) applies(c reset.Change) (*delivery, appMode) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.rt.Logf("%s: the app %s: %q for %s", at(), m.app, c.Password, c.Account.Login)

@@ -123,8 +123,8 @@ func (m *machine) enter(rt *rapid.T) {
 }
 
 func (m *machine) enterTwice(rt *rapid.T) {
-	g, k := m.mail(rt), key{}
-	k = m.key(rt, g)
+	g := m.mail(rt)
+	k := m.key(rt, g)
 	first := m.password(rt, g)
 	second := first
 	if rapid.Bool().Draw(rt, "other password") {
@@ -174,6 +174,17 @@ func (m *machine) password(rt *rapid.T, g *mailed) string {
 			return e.password
 		}
 	}
+	return m.nextPassword()
+}
+
+// newPassword returns one that nobody has entered.
+func (m *machine) newPassword() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.nextPassword()
+}
+
+func (m *machine) nextPassword() string {
 	m.words++
 	return fmt.Sprintf("a long password, the %d.", m.words)
 }

@@ -56,8 +56,8 @@ type Options struct {
 
 	// TLS is "starttls", "implicit" or "off". Default: implicit for port 465,
 	// off for a relay on this machine (localhost or a loopback address) that
-	// wants no login, and starttls for all else. With starttls, a relay that does not offer it gets
-	// no mail. Off is refused for any other machine.
+	// wants no login, and starttls for all else. With starttls, a relay that
+	// does not offer it gets no mail. Off is refused for any other machine.
 	TLS string
 
 	// TrustedCA is a PEM file with the certificates that may sign the relay's.

@@ -74,8 +74,8 @@ func clean(dst []byte, path string) (out []byte, twisted, odd bool) {
 // mayCover tells whether anything that a server behind us might make of a raw
 // path is covered: with escapes decoded again, encoded and backward slashes as
 // slashes, cut at a control, with ".." resolved, or ignored and its neighbours
-// kept, with empty and dot segments kept or dropped. It says true of a path with too many
-// segments to be sure.
+// kept, with empty and dot segments kept or dropped. It says true of a path with
+// too many segments to be sure.
 //
 // If a dialect covers it, that is returned too.
 func (h *Handler) mayCover(raw string) (by *speaker, yes bool) {
