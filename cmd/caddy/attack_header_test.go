@@ -17,8 +17,7 @@ import (
 )
 
 // framings are requests whose end two servers see in different places (RFC 9112
-// section 11.2), SECOND is
-// a request that nobody may take for one.
+// section 11.2). SECOND is a request that nobody may take for one.
 var framings = []string{
 	"POST PATH HTTP/1.1\r\nHost: HOST\r\nFORM\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nSECOND",
 	"POST PATH HTTP/1.1\r\nHost: HOST\r\nFORM\r\nTransfer-Encoding: chunked\r\nContent-Length: 500\r\n\r\n0\r\n\r\nSECOND",

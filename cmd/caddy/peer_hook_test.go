@@ -9,24 +9,18 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"time"
 )
 
 // A hook is an endpoint of the app that misbehaves until it is mended, and
 // then is the app's own.
 type hook struct {
+	peer
 	Address string
 
-	w  *peerWorld
-	do func(*hookCall)
-
-	mu      sync.Mutex
-	mended  bool
-	dialled int           // connections so far
-	longest time.Duration // that one of them lasted
-	ids     []string      // of the messages that came
-	bodies  map[string]bool
+	w      *peerWorld
+	ids    []string        // of the messages that came, under mu
+	bodies map[string]bool // under mu
 }
 
 // newHook returns one that listens until the end of the test. With a
@@ -34,64 +28,24 @@ type hook struct {
 // mended.
 func (w *peerWorld) newHook(do func(*hookCall), good, bad *tls.Config) *hook {
 	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	h := &hook{Address: l.Addr().String(), w: w, do: do, bodies: make(map[string]bool)}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer c.Close()
-				begun := time.Now()
-				h.mu.Lock()
-				h.dialled++
-				mended := h.mended
-				h.mu.Unlock()
-				call := &hookCall{Conn: c, hook: h}
-				config := good
-				if !mended && bad != nil {
-					config = bad
-				}
-				if config != nil {
-					call.Conn = tls.Server(c, config)
-				}
-				call.in = bufio.NewReader(call.Conn)
-				if do := h.do; mended || do == nil {
-					call.behave()
-				} else {
-					do(call)
-				}
-				h.mu.Lock()
-				h.longest = max(h.longest, time.Since(begun))
-				h.mu.Unlock()
-			})
+	h := &hook{w: w, bodies: make(map[string]bool)}
+	h.Address = "127.0.0.1:" + h.listen(w.t, func(c net.Conn) {
+		call := &hookCall{Conn: c, hook: h}
+		mended, config := h.isMended(), good
+		if !mended && bad != nil {
+			config = bad
+		}
+		if config != nil {
+			call.Conn = tls.Server(c, config)
+		}
+		call.in = bufio.NewReader(call.Conn)
+		if mended || do == nil {
+			call.behave()
+		} else {
+			do(call)
 		}
 	})
-	w.t.Cleanup(func() {
-		l.Close()
-		running.Wait() // the program has ended by now, and with it what waits for it
-	})
 	return h
-}
-
-// mend makes the hook the app's own from now on.
-func (h *hook) mend() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.mended = true
-}
-
-// met returns how often it was dialled, and how long a connection lasted.
-func (h *hook) met() (dialled int, longest time.Duration) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.dialled, h.longest
 }
 
 // messages returns how many different ones came, by id and by body.

@@ -10,8 +10,6 @@ import (
 	"net"
 	"net/smtp"
 	"strings"
-	"sync"
-	"time"
 )
 
 // A stage is where a relay has to answer.
@@ -38,6 +36,7 @@ const foreignText = "FOREIGN-TEXT"
 // A relay is a mail server that misbehaves at one stage, until it is mended.
 // What it takes it hands on to the inbox of its world.
 type relay struct {
+	peer
 	Address string
 
 	w        *peerWorld
@@ -45,47 +44,17 @@ type relay struct {
 	good     *tls.Config
 	implicit bool
 
-	mu      sync.Mutex
-	rand    *rand.Rand
-	mended  bool
-	dialled int           // connections so far
-	longest time.Duration // that one of them lasted
-	clear   bytes.Buffer  // what came without TLS
+	rand  *rand.Rand   // under mu
+	clear bytes.Buffer // what came without TLS, under mu
 }
 
 // newRelay returns one that listens until the end of the test.
 func (w *peerWorld) newRelay(row relayRow, good *tls.Config, chance *rand.Rand) *relay {
 	w.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
+	r := &relay{w: w, row: row, good: good, implicit: row.tls == "implicit", rand: chance}
 	// A name and not an address: the certificate is for it.
-	r := &relay{Address: "localhost:" + port, w: w, row: row, good: good, implicit: row.tls == "implicit", rand: chance}
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() {
-				defer c.Close()
-				begun := time.Now()
-				r.mu.Lock()
-				r.dialled++
-				r.mu.Unlock()
-				r.converse(&dialogue{Conn: c, relay: r, in: bufio.NewReader(io.TeeReader(c, (*clearText)(r)))})
-				r.mu.Lock()
-				r.longest = max(r.longest, time.Since(begun))
-				r.mu.Unlock()
-			})
-		}
-	})
-	w.t.Cleanup(func() {
-		l.Close()
-		running.Wait() // the program has ended by now, and with it what waits for it
+	r.Address = "localhost:" + r.listen(w.t, func(c net.Conn) {
+		r.converse(&dialogue{Conn: c, relay: r, in: bufio.NewReader(io.TeeReader(c, (*clearText)(r)))})
 	})
 	return r
 }
@@ -97,20 +66,6 @@ func (c *clearText) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.clear.Write(p)
-}
-
-// mend makes the relay behave from now on.
-func (r *relay) mend() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.mended = true
-}
-
-// met returns how often it was dialled, and how long a connection lasted.
-func (r *relay) met() (dialled int, longest time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.dialled, r.longest
 }
 
 // overheard returns the first of some words that crossed without TLS.

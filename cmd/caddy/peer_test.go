@@ -1,0 +1,72 @@
+package main
+
+import (
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A peer is a server that misbehaves until it is mended.
+type peer struct {
+	mu      sync.Mutex
+	mended  bool
+	dialled int           // connections so far
+	longest time.Duration // that one of them lasted
+}
+
+// listen has serve answer all connections until the end of the test, and
+// returns the port.
+func (p *peer) listen(t testing.TB, serve func(net.Conn)) (port string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			running.Go(func() {
+				defer c.Close()
+				begun := time.Now()
+				p.mu.Lock()
+				p.dialled++
+				p.mu.Unlock()
+				serve(c)
+				p.mu.Lock()
+				p.longest = max(p.longest, time.Since(begun))
+				p.mu.Unlock()
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		running.Wait() // the program has ended by now, and with it what waits for it
+	})
+	_, port, _ = net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// mend makes the peer behave from now on.
+func (p *peer) mend() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mended = true
+}
+
+func (p *peer) isMended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mended
+}
+
+// met returns how often it was dialled, and how long a connection lasted.
+func (p *peer) met() (dialled int, longest time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dialled, p.longest
+}
