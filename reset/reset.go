@@ -218,6 +218,7 @@ func (s *Service) storeAlarm(site, doing string, err error) {
 	}
 }
 
+// sound logs an alarm that is due.
 func (s *Service) sound(site, message string, err error, attrs ...any) {
 	if site != "" {
 		attrs = append(attrs, "site", site)

@@ -148,7 +148,7 @@ func TestMeasureEnumerationFindsAPlant(t *testing.T) {
 			s := newStopwatch(c, tr, r)
 			areas := s.measure(measuredPairs/5, tt.status, tt.say, s.draw(c.Known, c.Unknown))
 			tr.Figures(describe(tt.name, areas))
-			if areas[tt.column].Within(lowestArea, highestArea) || !areas[tt.column].Outside() {
+			if areas[tt.column].Within(lowestArea, highestArea) || !areas[tt.column].Tells() {
 				tr.Violation("a difference that was planted is not seen: %s", describe(tt.name, areas))
 			}
 		})

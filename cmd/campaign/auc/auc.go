@@ -55,8 +55,9 @@ func Compare[T cmp.Ordered](a, b []T) Area {
 // Within reports whether the whole interval lies between low and high.
 func (a Area) Within(low, high float64) bool { return a.Low >= low && a.High <= high }
 
-// Outside reports whether the whole interval lies on one side of 0.5.
-func (a Area) Outside() bool { return a.Low > 0.5 || a.High < 0.5 }
+// Tells reports whether the two sets surely differ: the whole interval lies on
+// one side of 0.5.
+func (a Area) Tells() bool { return a.Low > 0.5 || a.High < 0.5 }
 
 func (a Area) String() string { return fmt.Sprintf("%.3f [%.3f, %.3f]", a.Value, a.Low, a.High) }
 

@@ -82,8 +82,8 @@ func TestIntervalHoldsTheTruth(t *testing.T) {
 
 func TestJudgements(t *testing.T) {
 	for _, tt := range []struct {
-		area            auc.Area
-		within, outside bool
+		area          auc.Area
+		within, tells bool
 	}{
 		{auc.Area{Value: 0.5, Low: 0.48, High: 0.52}, true, false},
 		{auc.Area{Value: 0.5, Low: 0.46, High: 0.52}, false, false},
@@ -91,7 +91,7 @@ func TestJudgements(t *testing.T) {
 		{auc.Area{Value: 0.6, Low: 0.55, High: 0.65}, false, true},
 		{auc.Area{Value: 0.4, Low: 0.35, High: 0.45}, false, true},
 	} {
-		if tt.area.Within(0.47, 0.53) != tt.within || tt.area.Outside() != tt.outside {
+		if tt.area.Within(0.47, 0.53) != tt.within || tt.area.Tells() != tt.tells {
 			t.Errorf("%v is judged wrongly", tt.area)
 		}
 	}
