@@ -38,6 +38,8 @@ type hookRow struct {
 	again  string
 }
 
+func (r hookRow) String() string { return r.name }
+
 // readsPending is what a person reads while the change goes on.
 const readsPending = `"status":"pending"`
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -49,20 +48,8 @@ func tryHooks(t *testing.T, tr *trial.Trial, p pace, times int, only func(hookRo
 		}
 	}
 	w.trial(tr, func(fail func(format string, args ...any)) {
-		var running sync.WaitGroup
+		tryAll(tr, tries, fail)
 		for _, try := range tries {
-			running.Go(func() {
-				tr.Run()
-				if err := try.run(); err != nil {
-					fail("%s: %w", try.name, err)
-				}
-			})
-		}
-		running.Wait()
-		for _, try := range tries {
-			if err := try.afterwards(); err != nil {
-				fail("%s: %w", try.name, err)
-			}
 			_, lasted := try.hook.met()
 			slowest = max(slowest, lasted, try.waited)
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +24,8 @@ type lookupRow struct {
 	fate  string // in the log
 	cause string // in the log
 }
+
+func (r lookupRow) String() string { return r.name }
 
 // lookupRows are all of them. PERSON stands for the login that is looked up.
 func (w *peerWorld) lookupRows(good tls.Certificate, decoy string) (rows []lookupRow) {
@@ -154,20 +155,8 @@ func tryLookups(t *testing.T, tr *trial.Trial, p pace, times int, only func(look
 		}
 	}
 	w.trial(tr, func(fail func(format string, args ...any)) {
-		var running sync.WaitGroup
+		tryAll(tr, tries, fail)
 		for _, try := range tries {
-			running.Go(func() {
-				tr.Run()
-				if err := try.run(); err != nil {
-					fail("%s: %w", try.name, err)
-				}
-			})
-		}
-		running.Wait()
-		for _, try := range tries {
-			if err := try.afterwards(); err != nil {
-				fail("%s: %w", try.name, err)
-			}
 			_, lasted := try.hook.met()
 			slowest = max(slowest, lasted)
 		}

@@ -28,6 +28,8 @@ type relayRow struct {
 	cause string // in the log
 }
 
+func (r relayRow) String() string { return r.name }
+
 // refusals are those that RFC 5321 knows, at every stage. One for the
 // time being (4xx) is tried again; one for good is about the recipient at RCPT,
 // or if its enhanced code says so (RFC 3463), and elsewhere the operator's.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -42,20 +41,8 @@ func tryRelays(t *testing.T, tr *trial.Trial, p pace, times int, only func(relay
 		}
 	}
 	w.trial(tr, func(fail func(format string, args ...any)) {
-		var running sync.WaitGroup
+		tryAll(tr, tries, fail)
 		for _, try := range tries {
-			running.Go(func() {
-				tr.Run()
-				if err := try.run(); err != nil {
-					fail("%s: %w", try.name, err)
-				}
-			})
-		}
-		running.Wait()
-		for _, try := range tries {
-			if err := try.afterwards(); err != nil {
-				fail("%s: %w", try.name, err)
-			}
 			_, lasted := try.relay.met()
 			slowest = max(slowest, lasted)
 		}

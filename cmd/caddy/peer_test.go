@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/trial"
 )
 
 // A peer is a server that misbehaves until it is mended.
@@ -69,4 +71,30 @@ func (p *peer) met() (dialled int, longest time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.dialled, p.longest
+}
+
+// A peerTry is one way to misbehave, tried at a site of its own.
+type peerTry interface {
+	run() error
+	afterwards() error // when all have run
+	String() string
+}
+
+// tryAll makes tries beside each other.
+func tryAll[T peerTry](tr *trial.Trial, tries []T, fail func(format string, args ...any)) {
+	var running sync.WaitGroup
+	for _, try := range tries {
+		running.Go(func() {
+			tr.Run()
+			if err := try.run(); err != nil {
+				fail("%s: %w", try, err)
+			}
+		})
+	}
+	running.Wait()
+	for _, try := range tries {
+		if err := try.afterwards(); err != nil {
+			fail("%s: %w", try, err)
+		}
+	}
 }
