@@ -61,7 +61,13 @@ func (c *Client) secure(o Options) error {
 		return nil
 	}
 	c.tls = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
-	if o.TrustedCA != "" {
+	if o.TrustedCA == "" {
+		// The first one to need them reads them for all time: were it a mail that
+		// finds no descriptor left, no relay would be trusted any more.
+		if _, err := x509.SystemCertPool(); err != nil {
+			return fmt.Errorf("reading the certificates of this machine: %w", err)
+		}
+	} else {
 		pem, err := os.ReadFile(o.TrustedCA)
 		if err != nil {
 			return fmt.Errorf("reading trusted_ca: %w", err)
