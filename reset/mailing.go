@@ -158,12 +158,17 @@ func (s *Site) mail(ctx context.Context, h *heldJob, m *minting) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
 	defer cancel()
 	s.logDelivery(h, d)
+	if d.Status == Unwanted {
+		// What a filter does not let through may be a caller's words. Kept, they
+		// would use up the mails of an account for whoever wants to lock it out.
+		h.Words = nil
+	}
 	switch d.Status {
 	case Sent:
 		return s.finish(ctx, h, nil)
 	case Rejected:
 		return s.finish(ctx, h, m.unmint)
-	case NotSent, Misconfigured:
+	case NotSent, Misconfigured, Unwanted:
 		return s.retryMail(ctx, h, m.unmint)
 	default:
 		// It may have arrived: the links in it must live on.
@@ -215,6 +220,14 @@ func (s *Site) logDelivery(h *heldJob, d Delivery) {
 		s.queue(h.kind).fail(time.Now())
 		s.queue(h.kind).rest(restAfterRefusal)
 		s.svc.alarm(s.config.ID, "mail cannot be sent until a setting is mended; it stays queued", d.Err, "reference", h.Reference)
+	case Unwanted:
+		// The queue does not rest: whoever can make one mail look like spam, or
+		// has a mailbox that refuses it, would hold up everybody's.
+		if h.Words != nil {
+			s.log.Warn("the relay does not take a mail in the words of a caller; it goes out in ours", attrs...)
+			return
+		}
+		s.svc.alarm(s.config.ID, "the relay does not take a mail for what it says; it stays queued and others go on", d.Err, "reference", h.Reference)
 	default:
 		s.queue(h.kind).fail(time.Now())
 		s.log.Warn("mail not handed over yet", attrs...)

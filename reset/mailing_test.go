@@ -24,6 +24,7 @@ func TestWhatBecomesOfAMail(t *testing.T) {
 		{"surely not sent", reset.NotSent, true, false, false},
 		{"perhaps sent", reset.Unknown, true, true, false},
 		{"wrong setting", reset.Misconfigured, true, false, true},
+		{"taken for spam", reset.Unwanted, true, false, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -204,6 +205,28 @@ func TestRefusedLoginAtTheRelayIsNotHammered(t *testing.T) {
 		}
 		if n := tries.Load(); n > 10 {
 			t.Errorf("%d logins in a minute with a wrong password", n)
+		}
+	})
+}
+
+// Whoever can make a mail to themselves look like spam, or has a mailbox that
+// refuses it, must not hold up the mails of others.
+func TestUnwantedMailHoldsUpNoOther(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		w.relay.say(func(l reset.Letter) reset.Delivery {
+			if l.To.ID == bob.ID {
+				return reset.Delivery{Status: reset.Unwanted, Err: errors.New("554 5.7.1")}
+			}
+			return reset.Delivery{Status: reset.Sent}
+		})
+		for range 50 {
+			w.ask("bob")
+			time.Sleep(3 * time.Second)
+		}
+		asked := time.Now()
+		w.letter("alice")
+		if waited := time.Since(asked); waited > 5*time.Second {
+			t.Errorf("a mail waits for %s behind those that the relay does not take", waited)
 		}
 	})
 }

@@ -119,6 +119,7 @@ const (
 	NotSent                             // surely nothing was handed over: retry
 	Rejected                            // the relay refuses this recipient or this mail for good
 	Misconfigured                       // refused login, TLS fault: keep the job, call the operator
+	Unwanted                            // the relay has seen this mail and will not have it: retry in our own words, let others pass
 )
 
 // A Delivery is the outcome of sending one mail.

@@ -197,6 +197,25 @@ func TestWordsAreNowhereInClear(t *testing.T) {
 }
 
 // A row with words is large: a queue that is not drained would fill the disk.
+// A caller whose words no filter lets through must not keep somebody from every
+// mail by using up what their account may have.
+func TestWordsThatTheRelayDoesNotTake(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.relay.say(func(l reset.Letter) reset.Delivery {
+			if l.Words != nil {
+				return reset.Delivery{Status: reset.Unwanted, Err: errors.New("554 5.7.1")}
+			}
+			return reset.Delivery{Status: reset.Sent}
+		})
+		w.request(reset.Request{Login: "alice", Dialect: "buddy", Words: foreignWords()})
+		w.until(2*time.Minute, "a letter in our own words", func() bool { return w.relay.count(reset.LetterReset) == 1 })
+		w.wantChange(token(w.relay.last(reset.LetterReset).Link), good, reset.StatusChanged)
+		if strings.Contains(w.logText(), `"alarm":true`) {
+			t.Error("the operator is called for what a caller has written")
+		}
+	})
+}
+
 func TestLongQueueTakesNoWords(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		for n := range 2000 {

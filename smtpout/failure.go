@@ -111,8 +111,11 @@ func judge(at stage, code int, enhanced smtp.EnhancedCode) reset.DeliveryStatus 
 			// Some relays look at the recipient only now: X.1 is about an
 			// address (X.1.7 and X.1.8 about the sender's), X.2 about a mailbox.
 			sender := enhanced[2] == 7 || enhanced[2] == 8
-			if enhanced[0] == 5 && (enhanced[1] == 1 && !sender || enhanced[1] == 2) {
+			switch {
+			case enhanced[0] == 5 && (enhanced[1] == 1 && !sender || enhanced[1] == 2):
 				return reset.Rejected
+			case at == stageEnd && !(enhanced[1] == 1 && sender):
+				return reset.Unwanted
 			}
 		}
 		return reset.Misconfigured

@@ -10,10 +10,11 @@ import (
 
 // What the log says of an attempt.
 const (
-	logSent    = "mail handed to the relay"
-	logRetried = "mail not handed over yet"
-	logAlarmed = "mail cannot be sent until a setting is mended; it stays queued"
-	logEnded   = "the relay refused the mail for good"
+	logSent     = "mail handed to the relay"
+	logRetried  = "mail not handed over yet"
+	logAlarmed  = "mail cannot be sent until a setting is mended; it stays queued"
+	logUnwanted = "the relay does not take a mail for what it says; it stays queued and others go on"
+	logEnded    = "the relay refused the mail for good"
 
 	logLookupRetried = "looking up an account failed; trying again"
 	logLookupAlarmed = "the directory is set up wrongly; requests stay queued"

@@ -24,7 +24,7 @@ type relayRow struct {
 	slow  bool // the usual answer follows what it does
 	keeps bool // the relay has taken the mail all the same
 
-	fate  string // logSent, logRetried, logAlarmed or logEnded
+	fate  string // logSent, logRetried, logAlarmed, logUnwanted or logEnded
 	cause string // in the log
 }
 
@@ -32,7 +32,8 @@ func (r relayRow) String() string { return r.name }
 
 // refusals are those that RFC 5321 knows, at every stage. One for the
 // time being (4xx) is tried again; one for good is about the recipient at RCPT,
-// or if its enhanced code says so (RFC 3463), and elsewhere the operator's.
+// or if its enhanced code says so (RFC 3463), about the mail after the dot, and
+// elsewhere the operator's.
 func refusals() (rows []relayRow) {
 	for _, at := range []stage{atGreeting, atHello, atStartTLS, atAuth, atMail, atRcpt, atData, atDot} {
 		for _, n := range []int{421, 450, 451, 452, 535, 550, 552, 554} {
@@ -43,6 +44,8 @@ func refusals() (rows []relayRow) {
 				row.fate = logRetried
 			case at == atRcpt:
 				row.fate = logEnded
+			case at == atDot:
+				row.fate = logUnwanted
 			}
 			if at == atStartTLS || at == atAuth {
 				row.tls = "starttls"

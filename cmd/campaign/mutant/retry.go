@@ -122,11 +122,28 @@ var tryAgain = []Mutant{
 	{
 		Gone: "a mail that surely did not leave is tried again",
 		File: "reset/mailing.go",
-		Old: `	case NotSent, Misconfigured:
+		Old: `	case NotSent, Misconfigured, Unwanted:
 		return s.retryMail(ctx, h, m.unmint)`,
-		New: `	case NotSent, Misconfigured:
+		New: `	case NotSent, Misconfigured, Unwanted:
 		return s.finish(ctx, h, m.unmint)`,
 		Run: "^TestWhatBecomesOfAMail$",
+	},
+	{
+		Gone: "words that the relay does not take are left out",
+		File: "reset/mailing.go",
+		Old:  "		h.Words = nil",
+		New:  "		_ = h.Words",
+		Run:  "^TestWordsThatTheRelayDoesNotTake$",
+	},
+	{
+		Gone: "a mail that a filter refuses holds up no other",
+		File: "reset/mailing.go",
+		Old: `	case Unwanted:
+		// The queue`,
+		New: `	case Unwanted:
+		s.queue(h.kind).rest(restAfterRefusal)
+		// The queue`,
+		Run: "^TestUnwantedMailHoldsUpNoOther$",
 	},
 	{
 		Gone: "a retry counts once against the limits",
