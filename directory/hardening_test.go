@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -40,6 +41,7 @@ func sound(t *testing.T, accounts []reset.Account) {
 func FuzzWebhookAnswer(f *testing.F) {
 	f.Add([]byte(`{"accounts":[{"id":42,"login":"alice","email":"alice@example.com","name":"A","locale":"en"}]}`))
 	f.Add([]byte(`{"accounts":[]}`))
+	f.Add([]byte(`{"accounts":[{"id":1,"login":"a","email":"x@localhost"},{"id":2,"login":"b","email":"b@example.com"}]}`))
 	f.Add([]byte(`{"accounts":[{"id":"a\u0000","login":null}],"accounts":[]}`))
 	f.Add([]byte(`{"accounts":[{"id":42,"login":"alice","email":null}]}`))
 	var body []byte
@@ -51,6 +53,12 @@ func FuzzWebhookAnswer(f *testing.F) {
 		accounts, err := d.Lookup(context.Background(), "alice")
 		if err != nil && accounts != nil {
 			t.Error("accounts beside an error")
+		}
+		odd := func(a reset.Account) bool { return a.Email != "" && reset.ValidAddress(a.Email) != nil }
+		all := len(accounts)
+		if accounts = slices.DeleteFunc(accounts, odd); len(accounts) < all &&
+			!slices.ContainsFunc(accounts, func(a reset.Account) bool { return a.Email != "" }) {
+			t.Error("odd addresses, and none that is valid")
 		}
 		sound(t, accounts)
 	})

@@ -6,7 +6,8 @@
 // are text of bounded length, addresses fulfil [reset.ValidAddress], names are
 // one line without control characters. One account that fails the check in a
 // lookup by webhook fails that lookup, as mail to the wrong place is worse
-// than none. An account without an address is returned with an empty one:
+// than none; but one whose address alone is not valid is returned as it is beside
+// one that can be mailed, for package reset to leave out. An account without an address is returned with an empty one:
 // nothing can be mailed to it, and that is not the same as an unknown login.
 //
 // Neither keeps what it was asked, or puts a login, an address or a name into
@@ -102,6 +103,8 @@ func parseAccounts(a webhookout.Answer) ([]reset.Account, error) {
 		return nil, broken(fmt.Sprintf("the answer has %d accounts; at most %d may share a login", len(list), reset.MaxAccounts))
 	}
 	var accounts []reset.Account
+	var unfit error // why the first account that can get no mail cannot
+	fit := 0
 	ids := make(map[string]bool)
 	for i, raw := range list {
 		account, err := parseAccount(raw)
@@ -111,14 +114,24 @@ func parseAccounts(a webhookout.Answer) ([]reset.Account, error) {
 		if err := checkAccount(&account); err != nil {
 			return nil, broken(fmt.Sprintf("account %d of the answer: %v", i+1, err))
 		}
-		if err := reset.ValidAddress(account.Email); err != nil && account.Email != "" {
-			return nil, broken(fmt.Sprintf("account %d of the answer: %v", i+1, err))
-		}
 		if ids[account.ID] {
 			return nil, broken(fmt.Sprintf("account %d of the answer: id stands there twice", i+1))
 		}
 		ids[account.ID] = true
 		accounts = append(accounts, account)
+		if account.Email == "" {
+			continue
+		}
+		if err := reset.ValidAddress(account.Email); err == nil {
+			fit++
+		} else if unfit == nil {
+			unfit = broken(fmt.Sprintf("account %d of the answer: %v", i+1, err))
+		}
+	}
+	// With some apps anybody may take another's address for a login. An address
+	// of theirs that is none must not keep the other from every mail.
+	if fit == 0 && unfit != nil {
+		return nil, unfit
 	}
 	return accounts, nil
 }

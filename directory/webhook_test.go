@@ -135,6 +135,11 @@ func TestWebhookAnswers(t *testing.T) {
 		{"no address", 200, account("email", ""), with(func(a *reset.Account) { a.Email = "" }), "", false},
 		{"no address, and one with it", 200, accounts(`{"id":1,"login":"a"},{"id":2,"login":"b","email":"b@example.com"}`), []reset.Account{{ID: "1", Login: "a"}, {ID: "2", Login: "b", Email: "b@example.com"}}, "", false},
 
+		// Somebody who takes another's address for a login, and has none of their
+		// own, must not keep the other from a mail.
+		{"odd address, and one that is valid", 200, accounts(`{"id":1,"login":"a@example.com","email":"x@localhost"},{"id":2,"login":"a","email":"a@example.com"}`), []reset.Account{{ID: "1", Login: "a@example.com", Email: "x@localhost"}, {ID: "2", Login: "a", Email: "a@example.com"}}, "", false},
+		{"odd addresses only", 200, accounts(`{"id":1,"login":"a","email":"x@localhost"},{"id":2,"login":"b"}`), nil, "account 1 of the answer: domain", false},
+
 		{"bare 404", 404, "", nil, "is the URL", false},
 		{"404 with HTML", 404, "<html>", nil, "is the URL", false},
 		{"404 with other JSON", 404, `{"error":"not found"}`, nil, "is the URL", false},

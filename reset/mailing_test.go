@@ -132,6 +132,16 @@ func TestDirectoryIsNotTrusted(t *testing.T) {
 	}
 }
 
+// Who takes another's address for a login must not keep them from a mail.
+func TestAccountThatIsNoneHoldsUpNoOther(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.dir.put("alice@example.com", reset.Account{ID: "66", Login: "alice@example.com", Email: "x@localhost"}, alice)
+		if l := w.letter("alice@example.com"); l.To != alice {
+			t.Errorf("a letter to %+v", l.To)
+		}
+	})
+}
+
 // That somebody has no address is no fault, and none of the mails to others
 // waits for it.
 func TestAccountWithoutAnAddress(t *testing.T) {

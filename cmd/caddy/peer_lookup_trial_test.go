@@ -73,7 +73,7 @@ func (w *peerWorld) lookupRows(good tls.Certificate, decoy string) (rows []looku
 		{"a display name", `{"accounts":[` + account("1", `Person <PERSON@example.com>`) + `]}`},
 		{"an address literal", `{"accounts":[` + account("1", `PERSON@[127.0.0.1]`) + `]}`},
 		{"a name for an address", `{"accounts":[` + account("1", `PERSON`) + `]}`},
-		{"one bad address of two", `{"accounts":[` + account("1", "PERSON@example.com") + "," + account("2", "PERSON@") + `]}`},
+		{"two bad addresses", `{"accounts":[` + account("1", "PERSON@example") + "," + account("2", "PERSON@") + `]}`},
 	} {
 		row("answers "+r[0], logLookupAlarmed, "", lookedUp(r[1]))
 	}
