@@ -87,7 +87,7 @@ func (g *guess) compare(tx kv.Tx) error {
 	compared := make([]bool, len(records))
 	var hit *grant
 	for n, r := range records {
-		if r.Tries >= triesPerMint || r.codesOff() {
+		if r.codesOff() {
 			continue
 		}
 		for i := range r.Grants {

@@ -48,6 +48,29 @@ func TestFiveWrongCodesEndItAndLeaveTheLink(t *testing.T) {
 	})
 }
 
+// Whoever asks for a mail between guesses must not have more of them at the code
+// of an earlier one.
+func TestNewMailBringsNoCodeBack(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		first := w.letter("alice")
+		for n := range 4 {
+			w.guess("alice", wrong(first.Code, n))
+		}
+		second := w.letter("alice")
+		w.guess("alice", wrong(first.Code, 4))
+		third := w.letter("alice")
+		if w.guess("alice", first.Code) {
+			t.Error("a code was taken after five wrong ones, as there was another mail")
+		}
+		for _, l := range []reset.Letter{second, third} {
+			if !w.guess("alice", l.Code) {
+				t.Error("the code of a later mail was not taken")
+			}
+		}
+		w.wantChange(token(first.Link), good, reset.StatusChanged)
+	})
+}
+
 func TestConcurrentGuessesAreAllCounted(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		l := w.letter("alice")

@@ -29,6 +29,7 @@ type grant struct {
 	CodeExpires int64    `json:"code_expires"`
 	Change      id       `json:"change,omitzero"` // the change that claimed it
 	Refusals    int      `json:"refusals,omitempty"`
+	Tries       int      `json:"tries,omitempty"` // wrong codes compared with its own
 }
 
 // A second is a verifier that was given for a right code; it opens the same
@@ -69,7 +70,7 @@ func (g *grant) opens(t token, now time.Time) (until time.Time, ok bool) {
 // hasCode reports whether a guess may be compared with the grant's code. While a
 // change stands on the grant, the code leads to its outcome.
 func (g *grant) hasCode(now time.Time) bool {
-	return len(g.Code) > 0 && now.UnixMilli() < g.CodeExpires
+	return len(g.Code) > 0 && g.Tries < triesPerMint && now.UnixMilli() < g.CodeExpires
 }
 
 // addSecond lists one more verifier. Beyond the bound the oldest goes: a

@@ -90,7 +90,6 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 		if !m.counted {
 			r.Mints = remember(s.config.PerAccount, r.Mints, m.now.UnixMilli())
 		}
-		r.Tries = 0
 		g := grant{
 			ID: m.link.grant, Epoch: r.Epoch, Reference: reference,
 			Link: m.link.hash(), Cancel: m.cancel.hash(),

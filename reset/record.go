@@ -19,7 +19,7 @@ const (
 	rowStep    = 256
 )
 
-// Codes end after a number of wrong guesses: per mint, per day, and in a row
+// Codes end after a number of wrong guesses: per mail, per day, and in a row
 // (NIST SP 800-63B-4 section 3.2.2 allows 100). Links are not touched by any
 // of them, so guessing locks nobody out.
 const (
@@ -40,7 +40,6 @@ type record struct {
 	Lease    lease   `json:"lease,omitzero"`   // of the slot, not of the change in it
 	Mints    []int64 `json:"mints,omitempty"`  // when mails were caused, in milliseconds
 
-	Tries       int   `json:"tries,omitempty"`       // wrong codes since the newest mint
 	Consecutive int   `json:"consecutive,omitempty"` // wrong codes since the last completed change
 	Today       int   `json:"today,omitempty"`       // wrong codes in the day that began at Day
 	Day         int64 `json:"day,omitempty"`
@@ -188,7 +187,7 @@ func (r *record) completed() {
 			waiting = []grant{*g}
 		}
 	}
-	r.Grants, r.Tries, r.Consecutive = waiting, 0, 0
+	r.Grants, r.Consecutive = waiting, 0
 }
 
 // codesOff reports whether guessing has used up what the account may stand.
@@ -196,9 +195,14 @@ func (r *record) codesOff() bool {
 	return r.Consecutive >= triesConsecutive || r.Today >= triesPerDay
 }
 
-// guessed counts one wrong code.
+// guessed counts one wrong code, for the account and for each of its codes: a
+// new mail must not bring one back that has ended.
 func (r *record) guessed(now time.Time) {
-	r.Tries++
+	for n := range r.Grants {
+		if g := &r.Grants[n]; g.hasCode(now) {
+			g.Tries++
+		}
+	}
 	r.Consecutive++
 	if r.Day == 0 {
 		r.Day = now.UnixMilli()

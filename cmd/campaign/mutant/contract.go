@@ -6,10 +6,16 @@ var contracts = []Mutant{
 	{
 		Gone: "wrong codes are counted",
 		File: "reset/record.go",
-		Old: `	r.Tries++
-	r.Consecutive++`,
-		New: `	r.Consecutive++`,
-		Run: "^TestFiveWrongCodesEndItAndLeaveTheLink$",
+		Old:  "g.Tries++",
+		New:  "_ = g.Tries",
+		Run:  "^TestFiveWrongCodesEndItAndLeaveTheLink$",
+	},
+	{
+		Gone: "a new mail brings no code back",
+		File: "reset/mint.go",
+		Old:  "if !r.codesOff() {",
+		New:  "for n := range r.Grants { r.Grants[n].Tries = 0 }; if !r.codesOff() {",
+		Run:  "^TestNewMailBringsNoCodeBack$",
 	},
 	{
 		Gone: "two matching codes are a failure",
@@ -146,11 +152,9 @@ var contracts = []Mutant{
 	{
 		Gone: "a new mail leaves the consecutive count",
 		File: "reset/mint.go",
-		Old: `r.Tries = 0
-`,
-		New: `r.Tries, r.Consecutive, r.Today = 0, 0, 0
-`,
-		Run: "^TestNewCodeDoesNotClearTheConsecutiveCount$",
+		Old:  "if !r.codesOff() {",
+		New:  "if r.Consecutive, r.Today = 0, 0; true {",
+		Run:  "^TestNewCodeDoesNotClearTheConsecutiveCount$",
 	},
 	{
 		Gone: "a cancel token only cancels",

@@ -34,7 +34,7 @@ var onceOnly = []Mutant{
 	var waiting []grant
 `,
 		New: `	if r.Epoch == r.Epoch {
-		r.Tries, r.Consecutive = 0, 0
+		r.Consecutive = 0
 		return
 	}
 	var waiting []grant

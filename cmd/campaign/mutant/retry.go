@@ -41,7 +41,7 @@ var tryAgain = []Mutant{
 		File: "reset/code.go",
 		Old: `r.guessed(g.now)
 `,
-		New: `if r.guessed(g.now); r.Tries >= triesPerMint {
+		New: `if r.guessed(g.now); r.Today >= triesPerMint {
 				r.Grants = nil
 			}
 `,
