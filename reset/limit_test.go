@@ -207,3 +207,45 @@ func TestTrustedClientHasALargerLimit(t *testing.T) {
 		}
 	})
 }
+
+// tooOften enters what is no code and reports whether the address may not.
+func (w *world) tooOften(client netip.Addr, trusted bool) bool {
+	_, err := w.site.Code(w.t.Context(), reset.CodeEntry{Login: "nobody", Code: "x", ClientIP: client, Trusted: trusted})
+	_, often := errors.AsType[*reset.LimitError](err)
+	return often
+}
+
+// The fastest limit that may be set is one for a trusted client too.
+func TestFastLimitIsOneForATrustedClient(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerIP = reset.Window{N: 50, Per: time.Second} }, func(t *testing.T, w *world) {
+		for range 10_000 {
+			if w.tooOften(netip.MustParseAddr("192.0.2.1"), true) {
+				return
+			}
+		}
+		t.Error("no limit at all")
+	})
+}
+
+// An attacker with many addresses is to use up the whole table before an
+// address is forgotten.
+func TestManyAddressesAreRemembered(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerIP = reset.Window{N: 1, Per: time.Hour} }, func(t *testing.T, w *world) {
+		address := func(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)}) }
+		const many = 24_000
+		for n := range many {
+			for range 3 {
+				w.tooOften(address(n), false)
+			}
+		}
+		limited := 0
+		for n := range many {
+			if w.tooOften(address(n), false) {
+				limited++
+			}
+		}
+		if limited < many*4/5 {
+			t.Errorf("of %d addresses %d are remembered", many, limited)
+		}
+	})
+}

@@ -64,13 +64,13 @@ func (l *clientLimiter) take(k limitKind, site string, ip netip.Addr, trusted bo
 	if trusted {
 		n *= trustedShare
 	}
-	step := w.Per.Milliseconds() / int64(n)
+	step := max(w.Per.Milliseconds()/int64(n), 1) // of 0, nobody would ever have to wait
 	ms := now.UnixMilli()
 	tag := l.tag(k, site, ip, trusted)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	bucket := &l.buckets[tag%clientBuckets]
+	bucket := &l.buckets[tag>>1%clientBuckets] // the lowest bit is the same in all
 	e := &bucket[0]
 	for i := range bucket {
 		if bucket[i].tag == tag {

@@ -77,7 +77,7 @@ func (l *loginSketch) tag(site, login string) uint64 {
 // entry returns the entry of the tag, or the one to put in its place: the
 // entry that has not been used for longest.
 func (l *loginSketch) entry(tag uint64) *sketchEntry {
-	bucket := &l.buckets[tag%sketchBuckets]
+	bucket := &l.buckets[tag>>1%sketchBuckets] // the lowest bit is the same in all
 	oldest := &bucket[0]
 	for i := range bucket {
 		if bucket[i].tag == tag {
