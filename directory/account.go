@@ -23,8 +23,8 @@ const (
 // had typed it, and cleans what is for show. Its errors hold no value. The
 // address is left to the caller.
 func checkAccount(a *reset.Account) error {
-	if len(a.ID) > maxID || !isText(a.ID) {
-		return fmt.Errorf("id is empty, longer than %d bytes or not text", maxID)
+	if err := checkID(a.ID); err != nil {
+		return err
 	}
 	if utf8.RuneCountInString(a.Login) > maxLogin || !isText(a.Login) {
 		return fmt.Errorf("login is empty, longer than %d characters or not text", maxLogin)
@@ -32,6 +32,13 @@ func checkAccount(a *reset.Account) error {
 	a.Name = reset.PlainText(a.Name, maxName)
 	if !isLocale(a.Locale) {
 		a.Locale = ""
+	}
+	return nil
+}
+
+func checkID(id string) error {
+	if len(id) > maxID || !isText(id) {
+		return fmt.Errorf("id is empty, longer than %d bytes or not text", maxID)
 	}
 	return nil
 }

@@ -41,8 +41,8 @@ var errMoving = errors.New("file is being written")
 // without regard to the case of ASCII letters. Several rows may share an
 // email: up to five are found, in the order of the file, those with an email
 // before those without. A row whose email is empty is found by its login. Rows
-// with an email that is not valid, or with neither login nor email, are never
-// found; the log says how many there are.
+// with an email that is not valid, or with a login that is empty, longer than 254
+// characters or not text, are never found; the log says how many there are.
 //
 // The file is read again when it has changed, within a second and during a
 // lookup; no goroutine runs. If the new one is damaged, which includes a last
@@ -108,7 +108,7 @@ func (f *File) refresh() {
 		// The next check will see it whole.
 	case err.Error() != f.reported:
 		f.reported = err.Error()
-		f.log.Error("directory file cannot be used; the accounts read before stay in use", "file", f.path, "error", err)
+		f.log.Error("directory file cannot be used; the accounts read before stay in use", "file", f.path, "error", err, "alarm", true)
 	}
 }
 
@@ -165,7 +165,7 @@ func (f *File) read() error {
 func (f *File) report(t *table) {
 	f.log.Info("directory file read", "file", f.path, "accounts", len(t.accounts))
 	if t.left.rows > 0 {
-		f.log.Warn("directory file has rows with an email that is not valid, or with neither login nor email, which are left out",
+		f.log.Warn("directory file has rows with a login or an email that is not valid, which are left out",
 			"file", f.path, "rows", t.left.rows, "first_line", t.left.firstLine)
 	}
 	if t.crowded.rows > 0 {

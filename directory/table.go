@@ -144,12 +144,16 @@ func parseRow(record []string, place []int, line int, lines map[string]int) (*re
 		return nil, fmt.Errorf("id is that of line %d", other)
 	}
 	lines[a.ID] = line
-	// Old user tables hold addresses that are none, and guests without a name.
-	// They must not keep everybody else from a new password.
-	if a.Email == "" && a.Login == "" || a.Email != "" && reset.ValidAddress(a.Email) != nil {
+	if err := checkID(a.ID); err != nil {
+		return nil, err
+	}
+	// Old user tables hold addresses that are none, and guests without a name,
+	// and a login is what somebody has chosen when they signed up. They must not
+	// keep everybody else from a new password, nor Caddy from starting.
+	if checkAccount(a) != nil || a.Email != "" && reset.ValidAddress(a.Email) != nil {
 		return nil, nil
 	}
-	return a, checkAccount(a)
+	return a, nil
 }
 
 // add makes an account known by its login and its email.
