@@ -244,6 +244,34 @@ func TestClockThatWasAhead(t *testing.T) {
 	})
 }
 
+// What was accepted while the clock was ahead goes on when it is set right.
+func TestJobsOfAClockThatWasAhead(t *testing.T) {
+	for _, ahead := range []time.Duration{24 * time.Hour, 10 * 365 * 24 * time.Hour} {
+		store := kvtest.Memory()
+		at := func(offset time.Duration, test func(w *world)) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, kv.Store(store))
+				w.sole = true
+				time.Sleep(offset)
+				w.start()
+				test(w)
+			})
+		}
+		at(ahead, func(w *world) {
+			w.app.down()
+			w.wantChange(token(w.letter("alice").Link), good, reset.StatusPending)
+			w.ask("bob")
+			w.stop()
+		})
+		at(0, func(w *world) {
+			w.until(3*time.Hour, "the change", func() bool { return w.app.password("42") == good })
+			if n := w.relay.count(reset.LetterReset); n != 1 {
+				t.Errorf("%d mails of requests that were waiting", n)
+			}
+		})
+	}
+}
+
 // Whoever reads the store, and has the key, finds no link and no code in it.
 func TestSecretsAreStoredAsHashes(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {

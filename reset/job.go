@@ -104,6 +104,21 @@ func backoff(table []time.Duration, attempt int) time.Duration {
 	return d*4/5 + randomBelow(d*2/5)
 }
 
+// longestWait is more than any job is put off, by a lease or after an attempt.
+const longestWait = 3 * time.Hour
+
+// life is how long a job may be tried.
+func (k jobKind) life() time.Duration {
+	switch k {
+	case jobMail:
+		return mailDeadline
+	case jobChange:
+		return changeDeadline
+	default:
+		return noticeDeadline
+	}
+}
+
 // leaseLength is how long an attempt at a job of this kind may take in all.
 func (s *Site) leaseLength(k jobKind) time.Duration {
 	if k == jobChange {

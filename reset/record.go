@@ -94,6 +94,9 @@ func (s *Service) loadRecord(tx getter, key []byte, now time.Time) (*record, err
 	if r.Day > ahead {
 		r.Day, r.Today = 0, 0
 	}
+	if r.Change != nil {
+		r.Change.Deadline = min(r.Change.Deadline, now.Add(clockSkew+changeDeadline).UnixMilli())
+	}
 	live := r.Grants[:0]
 	for _, g := range r.Grants {
 		if g.Minted > ahead && !r.claims(g) {

@@ -61,9 +61,11 @@ func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState) (next tim
 	}
 	defer release()
 	prefix := s.queuePrefix(k)
-	var rows []kv.Pair
+	var rows, astray []kv.Pair
 	err = s.svc.store.View(ctx, func(r kv.Reader) (err error) {
-		rows, err = r.Scan(prefix, after(prefix), 2*maxWorkers)
+		if rows, err = r.Scan(prefix, after(prefix), 2*maxWorkers); err == nil {
+			astray, err = r.Scan(s.queueKey(k, time.Now().Add(longestWait), id{}), after(prefix), maxWorkers)
+		}
 		return err
 	})
 	if err != nil {
@@ -71,6 +73,9 @@ func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState) (next tim
 			s.svc.storeAlarm(s.config.ID, "reading the queue", err)
 		}
 		return pollInterval
+	}
+	for _, row := range astray {
+		s.bringBack(ctx, k, q, row)
 	}
 	for _, row := range rows {
 		if wait := time.Until(dueOf(row.Key)); wait > 0 {
@@ -84,6 +89,27 @@ func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState) (next tim
 		}
 	}
 	return idleInterval
+}
+
+// bringBack makes a job due that a clock which was ahead has put off: its time
+// would come in days, or never, and its deadline as well.
+func (s *Site) bringBack(ctx context.Context, k jobKind, q *queueState, row kv.Pair) {
+	h := &heldJob{key: row.Key, kind: k}
+	if json.Unmarshal(row.Value, &h.job) != nil || !s.mayLease(k, h.job) ||
+		s.svc.shared.flights.get(h.Change) != nil || !q.begin(h.ID) {
+		return
+	}
+	pause := time.Duration(0)
+	defer func() { q.end(h.ID, pause) }()
+	now := time.Now()
+	h.Created = min(h.Created, now.UnixMilli())
+	h.Deadline = min(h.Deadline, now.Add(k.life()).UnixMilli())
+	if err := s.postpone(ctx, h, 0, nil); err != nil {
+		pause = faultPause
+		if ctx.Err() == nil && !errors.Is(err, errStale) {
+			s.svc.storeAlarm(s.config.ID, "reading the queue", err)
+		}
+	}
 }
 
 // poll is how long a queue may go unread.
