@@ -214,7 +214,7 @@ func (x *exchange) page(status int, name string, p Page) {
 	h := x.w.Header()
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Content-Language", p.Locale)
-	x.send(status, "text/html; charset=utf-8", b.Bytes())
+	x.send(status, "text/html; charset=utf-8", []byte(x.pages.inert.Replace(b.String())))
 }
 
 // data answers with a JSON document.

@@ -83,6 +83,11 @@ type pages struct {
 	style, script template.HTML
 	policy        string // Content-Security-Policy
 	scriptPolicy  string // of pages with the script
+
+	// inert writes "{{" as a reference. Behind Caddy's directive templates, which
+	// an operator can put before ours, a page is run as a template: what a
+	// visitor has typed into it would read the secrets of the environment.
+	inert *strings.Replacer
 }
 
 func parsePages(overrides fs.FS) (*pages, error) {
@@ -115,6 +120,7 @@ func parsePages(overrides fs.FS) (*pages, error) {
 	}
 	p.style = template.HTML("<style>" + style + "</style>")
 	p.script = template.HTML("<script>" + script + "</script>")
+	p.inert = strings.NewReplacer(string(p.style), string(p.style), string(p.script), string(p.script), "{{", "{&#123;")
 	p.policy = "default-src 'none'; style-src " + hash(style)
 	if overrides != nil {
 		p.policy += "; img-src 'self' data:"

@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"html"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -83,4 +86,26 @@ func tokenRune(r rune) rune {
 		return r
 	}
 	return -1
+}
+
+// Where an operator has put the directive templates before ours, it runs our
+// pages: what a visitor has typed must not be part of the template.
+func TestTemplatesBeforeUsRunNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.amend("{$RESET_SITE:app.example.com} {\n", "{$RESET_SITE:app.example.com} {\n\troute {\n\t\ttemplates\n", "\trespond /hooks/* 404\n", "\t}\n\trespond /hooks/* 404\n")
+	w.start()
+	charm := "{{env `RESET_WEBHOOK_SECRET`}}{{{7 | print}}}"
+	r, err := http.PostForm(w.Site+"/password-reset/code", url.Values{"login": {charm}, "code": {"12345678"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	page, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(html.UnescapeString(string(page)), charm) {
+		t.Errorf("answer %d without what was typed:\n%s", r.StatusCode, page)
+	}
 }

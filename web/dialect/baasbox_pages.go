@@ -93,6 +93,8 @@ func (p *baasboxPage) render(values map[string]string) (page []byte, policy stri
 		value, set := values[v.Name]
 		if v.Name != "form_template" {
 			value = html.EscapeString(strings.ToValidUTF8(value, "\ufffd"))
+			// Nor may it be run by Caddy's directive templates before us.
+			value = strings.ReplaceAll(value, "{", "&#123;")
 		}
 		return value, set
 	})), p.policies[state]
