@@ -146,6 +146,13 @@ var tryAgain = []Mutant{
 		Run: "^TestUnwantedMailHoldsUpNoOther$",
 	},
 	{
+		Gone: "a job that a clock has put off is brought back",
+		File: "reset/worker.go",
+		Old:  "s.bringBack(ctx, k, q, row)",
+		New:  "_ = row",
+		Run:  "^TestJobsOfAClockThatWasAhead$",
+	},
+	{
 		Gone: "a retry counts once against the limits",
 		File: "reset/mailing.go",
 		Old:  "pinned.Account, pinned.Counted = m.recordKey(), true",
