@@ -71,8 +71,9 @@ type machine struct {
 	rt     *rapid.T
 	kind   string
 	sole   bool
-	clocks bool // there is more than one life
-	lives  int  // that are to come, this one included; between them the clock is set
+	clocks bool           // there is more than one life
+	lives  int            // that are to come, this one included; between them the clock is set
+	limits []reset.Window // of each account
 	steps  int
 
 	inner    *kvtest.MemStore
@@ -99,7 +100,7 @@ type machine struct {
 }
 
 func newMachine(rt *rapid.T, chance uint64) *machine {
-	m := &machine{rt: rt, inner: kvtest.Memory(), chance: rand.New(rand.NewPCG(chance, 1))}
+	m := &machine{rt: rt, limits: reset.DefaultPerAccount(), inner: kvtest.Memory(), chance: rand.New(rand.NewPCG(chance, 1))}
 	m.kind = rapid.SampledFrom([]string{"calm", "calm, several", "crashes", "crashes, several", "hostile", "hostile, several"}).Draw(rt, "kind")
 	m.sole = !strings.HasSuffix(m.kind, "several")
 	m.model = &model{tried: map[string]*delivery{}, people: map[string]*person{}, asked: map[string]string{}}

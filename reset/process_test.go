@@ -33,7 +33,7 @@ func newProcess(m *machine, old *process) *process {
 		Store: store{m.store, p}, Indexer: kvtest.Indexer{}, Era: uint64(m.model.era), Exclusive: m.sole, Shared: p.shared,
 		Sites: []reset.SiteConfig{{
 			ID: "app.example.com", Directory: p, Target: p, Composer: composer{}, Mailer: p,
-			Passwords: policy{}, Links: links{}, PerAccount: reset.DefaultPerAccount(),
+			Passwords: policy{}, Links: links{}, PerAccount: m.limits,
 		}},
 	})
 	if err != nil {

@@ -26,11 +26,12 @@ func TestTrialSameWorkAfterAnySteps(t *testing.T) {
 	repeatable(t, tr, tr.Size(15, 200))
 	rapid.Check(t, func(rt *rapid.T) {
 		chance := rapid.Uint64().Draw(rt, "chance")
-		steps := rapid.SliceOfN(rapid.Custom(drawStep), 1, 30).Draw(rt, "steps")
+		limits := rapid.SampledFrom(twinLimits).Draw(rt, "limits")
+		steps := rapid.OneOf(rapid.SliceOfN(rapid.Custom(drawStep), 1, 30), rapid.SliceOfN(rapid.Just(hurry), 14, 30)).Draw(rt, "steps")
 		work := map[string][]string{}
 		for _, login := range []string{"alice", "nobod", "carol"} {
 			cryptotest.SetGlobalRandom(t, chance)
-			rapid.SyncTest(rt, func(rt *rapid.T) { work[login] = worked(rt, login, steps) })
+			rapid.SyncTest(rt, func(rt *rapid.T) { work[login] = worked(rt, login, limits, steps) })
 		}
 		for _, login := range []string{"nobod", "carol"} {
 			if slices.Equal(work["alice"], work[login]) {
@@ -58,6 +59,14 @@ type step struct {
 	pause        time.Duration
 }
 
+// hurry is a request as soon as an account may have one more mail. Many of them
+// use up the limits while the rows are large.
+var hurry = step{pause: 61 * time.Second}
+
+// twinLimits are those that an account has if nothing is said, and some within
+// which its record outgrows what it is padded to.
+var twinLimits = [][]reset.Window{reset.DefaultPerAccount(), {{N: 12, Per: time.Hour}}}
+
 func drawStep(rt *rapid.T) step {
 	return step{
 		guess: rapid.Bool().Draw(rt, "guess"), upper: rapid.Bool().Draw(rt, "upper"),
@@ -67,10 +76,10 @@ func drawStep(rt *rapid.T) step {
 
 // worked returns what the steps make the store do, but for what sweeping does:
 // it comes at times of its own, long after.
-func worked(rt *rapid.T, login string, steps []step) []string {
+func worked(rt *rapid.T, login string, limits []reset.Window, steps []step) []string {
 	w := &works{Store: kvtest.Memory()}
 	m := &machine{
-		rt: rt, sole: true, store: w, relay: "takes mail", app: "takes", dir: "works",
+		rt: rt, sole: true, limits: limits, store: w, relay: "takes mail", app: "takes", dir: "works",
 		model:    &model{people: map[string]*person{}, asked: map[string]string{}},
 		accounts: map[string][]reset.Account{"alice": {alice}, "ALICE": {alice}, "carol": {{ID: "44", Login: "carol"}}},
 	}
