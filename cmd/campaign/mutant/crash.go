@@ -130,4 +130,19 @@ var afterCrash = []Mutant{
 		New: `		return false`,
 		Run: "^TestDamagedJobHoldsUpNoOther$",
 	},
+	{
+		Gone: "a list of free pages that cannot be one is not followed",
+		File: "embeddedstore/pages.go",
+		Old:  "flags != freePages || overflow >= w.pages-id",
+		New:  "flags != freePages && overflow == 0",
+		Run:  "^TestOpenEndlessList$",
+	},
+	{
+		Gone:    "a running program looks whether its store is still there",
+		File:    "embeddedstore/watch.go",
+		Old:     "\t\terr := w.look(s.path)",
+		New:     "\t\tvar err error",
+		Package: "./cmd/caddy",
+		Run:     "^TestTrialStoreLostWhileRunning$",
+	},
 }

@@ -52,7 +52,8 @@ func TestMutantsApply(t *testing.T) {
 	}
 }
 
-// testsOf returns the names of the tests of a package.
+// testsOf returns the names of the tests of a package, and of the fuzz targets,
+// whose seeds are tests.
 func testsOf(t *testing.T, pack string) (names []string) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(pack), "*_test.go"))
@@ -65,7 +66,8 @@ func testsOf(t *testing.T, pack string) (names []string) {
 			t.Fatal(err)
 		}
 		for _, d := range file.Decls {
-			if f, ok := d.(*ast.FuncDecl); ok && strings.HasPrefix(f.Name.Name, "Test") {
+			f, ok := d.(*ast.FuncDecl)
+			if ok && (strings.HasPrefix(f.Name.Name, "Test") || strings.HasPrefix(f.Name.Name, "Fuzz")) {
 				names = append(names, f.Name.Name)
 			}
 		}

@@ -117,4 +117,33 @@ var neighbours = []Mutant{
 		Package: "./cmd/caddy",
 		Run:     "^TestTrialPanicWhileLoading$",
 	},
+	{
+		Gone:    "the queue of mails is bounded",
+		File:    "reset/request.go",
+		Old:     "if s.full(jobMail) {",
+		New:     "if false && s.full(jobMail) {",
+		Package: "./cmd/caddy",
+		Run:     "^TestTrialFlood$",
+	},
+	{
+		Gone:    "what has expired leaves the store",
+		File:    "reset/sweeper.go",
+		Old:     "\t\ts.sweepAll(ctx)\n",
+		Package: "./cmd/caddy",
+		Run:     "^TestTrialFlood$",
+	},
+	{
+		Gone: "a memory fault while writing is an error",
+		File: "embeddedstore/writer.go",
+		Old:  "\tdebug.SetPanicOnFault(true)\n",
+		New:  "\t_ = debug.SetPanicOnFault\n",
+		Run:  "^TestTruncatedWhileRunning$",
+	},
+	{
+		Gone: "a job that the store does not take is tried again after a pause",
+		File: "reset/worker.go",
+		Old:  "faultPause = time.Second",
+		New:  "faultPause = 0 * time.Second",
+		Run:  "^TestFullDisk$",
+	},
 }

@@ -108,4 +108,27 @@ var truth = []Mutant{
 `,
 		Run: "^TestOutcomeThatIsNotStored$",
 	},
+	{
+		Gone: "a password that a newer one replaced has no outcome",
+		File: "reset/change.go",
+		Old: `	case c.Format == "":
+		return Result{}, ErrGrant // replaced`,
+		New: `	case false:
+		return Result{}, ErrGrant // replaced`,
+		Run: "^TestReplacedChangeInFlightAnswersNoOtherPassword$",
+	},
+	{
+		Gone: "a refused password is no success",
+		File: "reset/attempt.go",
+		Old:  "Result{Status: StatusRefused, Detail:",
+		New:  "Result{Status: StatusChanged, Detail:",
+		Run:  "^TestTrialStateMachine$",
+	},
+	{
+		Gone: "a change that the app had a newer one for is no success",
+		File: "reset/attempt.go",
+		Old:  "Result{Status: StatusSuperseded}",
+		New:  "Result{Status: StatusChanged}",
+		Run:  "^TestTrialStateMachine$",
+	},
 }

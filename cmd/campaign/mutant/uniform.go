@@ -104,4 +104,19 @@ var sameForAll = []Mutant{
 	if s.full(jobMail) {`,
 		Run: "^TestLookupBeginsLater$",
 	},
+	{
+		Gone: "a login past its limits writes a record like any",
+		File: "reset/mint.go",
+		Old: `	case m.limited:
+		return m.site.limitedKey(m.login)
+`,
+		Run: "^TestTrialSameWorkAfterAnySteps$",
+	},
+	{
+		Gone: "a login past its limits writes no rows that have grown",
+		File: "reset/mint.go",
+		Old:  `fmt.Sprintf("\x00%t %d %s", m.limited,`,
+		New:  `fmt.Sprintf("\x00%t %d %s", false,`,
+		Run:  "^TestTrialSameWorkAfterAnySteps$",
+	},
 }
