@@ -251,8 +251,8 @@ var contracts = []Mutant{
 	{
 		Gone:    "wrong codes of a day count beyond a new mail",
 		File:    "reset/mint.go",
-		Old:     "r.Tries = 0\n",
-		New:     "r.Tries, r.Today = 0, 0\n",
+		Old:     "if !r.codesOff() {",
+		New:     "if r.Today = 0; !r.codesOff() {",
 		Package: "./cmd/caddy",
 		Run:     "^TestTrialGuessCodesForADay$",
 	},

@@ -124,8 +124,8 @@ var inputs = []Mutant{
 	{
 		Gone:    "an address from the app is checked",
 		File:    "directory/webhook.go",
-		Old:     `err != nil && account.Email != "" {`,
-		New:     `err != nil && account.Email == "never" {`,
+		Old:     "err == nil {\n\t\t\tfit++",
+		New:     "err == nil || true {\n\t\t\tfit++",
 		Package: "./cmd/caddy",
 		Run:     "^TestTrialLookups$",
 	},

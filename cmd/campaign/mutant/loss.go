@@ -123,4 +123,15 @@ var nothingLost = []Mutant{
 		Package: "./cmd/caddy",
 		Run:     "^TestTrialFullDisk$",
 	},
+	{
+		Gone: "a change ends together with the notice of it",
+		File: "reset/slot.go",
+		Old: `	if notice != nil {
+		notice.To = &r.Account
+`,
+		New: `	if false {
+		notice.To = &r.Account
+`,
+		Run: "^TestTrialStateMachine$",
+	},
 }

@@ -138,14 +138,14 @@ var onceOnly = []Mutant{
 	},
 	{
 		Gone: "the slot is in use while an attempt of ours is under way",
-		File: "reset/change.go",
+		File: "reset/slot.go",
 		Old:  "return l.Change == change || s.svc.shared.flights.get(l.Change) == nil",
 		New:  "return true",
 		Run:  "^TestTrialStateMachine$",
 	},
 	{
 		Gone: "the slot is in use until the attempt of another process is over",
-		File: "reset/change.go",
+		File: "reset/slot.go",
 		Old:  "return s.svc.exclusive || l == dead",
 		New:  "return true",
 		Run:  "^TestTrialStateMachine$",

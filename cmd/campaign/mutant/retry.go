@@ -159,4 +159,20 @@ var tryAgain = []Mutant{
 		New:  "pinned.Account, pinned.Counted = m.recordKey(), false",
 		Run:  "^TestRetriesCountOnceAgainstTheLimits$",
 	},
+	{
+		Gone: "a grant that was given back does not end with its change",
+		File: "reset/attempt.go",
+		Old: `				r.Change.Grant = id{}
+`,
+		Package: "./cmd/caddy",
+		Run:     "^TestTrialHooks$",
+	},
+	{
+		Gone:    "who has no codes any more gets a link",
+		File:    "reset/mint.go",
+		Old:     "(m.counted || s.mayMint(r, m.now))",
+		New:     "(m.counted || s.mayMint(r, m.now)) && !r.codesOff()",
+		Package: "./cmd/caddy",
+		Run:     "^TestTrialGuessCodesForADay$",
+	},
 }

@@ -125,10 +125,11 @@ var truth = []Mutant{
 		Run:  "^TestTrialStateMachine$",
 	},
 	{
-		Gone: "a change that the app had a newer one for is no success",
-		File: "reset/attempt.go",
-		Old:  "Result{Status: StatusSuperseded}",
-		New:  "Result{Status: StatusChanged}",
-		Run:  "^TestTrialStateMachine$",
+		Gone:    "a change that the app had a newer one for is no success",
+		File:    "reset/attempt.go",
+		Old:     "Result{Status: StatusSuperseded}",
+		New:     "Result{Status: StatusChanged}",
+		Package: "./cmd/caddy",
+		Run:     "^TestTrialHooks$",
 	},
 }
