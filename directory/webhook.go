@@ -6,9 +6,10 @@
 // are text of bounded length, addresses fulfil [reset.ValidAddress], names are
 // one line without control characters. One account that fails the check in a
 // lookup by webhook fails that lookup, as mail to the wrong place is worse
-// than none; but one whose address alone is not valid is returned as it is beside
-// one that can be mailed, for package reset to leave out. An account without an address is returned with an empty one:
-// nothing can be mailed to it, and that is not the same as an unknown login.
+// than none; but one whose address alone is not valid is returned as it is
+// beside one that can be mailed, for package reset to leave out. An account
+// without an address is returned with an empty one: nothing can be mailed to
+// it, and that is not the same as an unknown login.
 //
 // Neither keeps what it was asked, or puts a login, an address or a name into
 // an error or a log.
