@@ -97,7 +97,7 @@ func (w *world) environment() []string {
 	env := []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + w.Home, "XDG_DATA_HOME=" + w.Home, "XDG_CONFIG_HOME=" + w.Home,
 		"CADDY_ADMIN=unix/" + filepath.Join(w.Home, "admin.sock"),
-		"SSL_CERT_FILE=" + filepath.Join(w.Home, "ca.pem"), "SSL_CERT_DIR=" + w.Home,
+		"SSL_CERT_FILE=" + filepath.Join(w.Home, "ca.pem"), "SSL_CERT_DIR=" + filepath.Join(w.Home, "no-more"),
 	}
 	for k, v := range w.Env {
 		env = append(env, k+"="+v)
