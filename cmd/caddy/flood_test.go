@@ -52,6 +52,7 @@ func TestTrialFlood(t *testing.T) {
 	f.begin()
 	f.halfOpen(tr.Size(300, 1000))
 	f.oversized(tr.Size(40, 400))
+	f.recovered() // bystanders have filled the queue
 	f.oneAddress(n)
 	f.bystanders(func() { f.many(n) })
 	f.dead(n)
