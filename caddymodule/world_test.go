@@ -229,7 +229,7 @@ func (w *world) ask(login string) {
 // mail waits for the n-th mail to an address.
 func (w *world) mail(to string, n int) demo.Mail {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	defer cancel()
 	m, err := w.inbox.Wait(ctx, to, n)
 	if err != nil {
@@ -266,10 +266,10 @@ func (w *world) logged(message string) (lines []map[string]any) {
 // until waits for a condition.
 func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !holds() {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: still not after 15 s", what)
+			t.Fatalf("%s: still not after a minute", what)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
