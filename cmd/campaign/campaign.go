@@ -40,9 +40,9 @@ type phase struct {
 // it can use whatever time it is given.
 func (c *campaign) phases() []phase {
 	all := []phase{
-		{"trials", 0.45, c.trials},
+		{"trials", 0.35, c.trials},
 		{"measures", 0.25, c.measures},
-		{"mutants", 0.15, c.runMutants},
+		{"mutants", 0.25, c.runMutants},
 		{"fuzz", fuzzShare, c.fuzz},
 	}
 	return slices.DeleteFunc(all, func(p phase) bool { return c.only != "" && c.only != p.name })

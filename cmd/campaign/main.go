@@ -38,7 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "usage: go run ./cmd/campaign [flags] [packages]")
 		flags.PrintDefaults()
 	}
-	flags.DurationVar(&c.total, "for", 90*time.Minute, "`duration` of the whole; what does not end in its share of it is cut off, and said")
+	flags.DurationVar(&c.total, "for", 3*time.Hour, "`duration` of the whole; what does not end in its share of it is cut off, and said")
 	flags.Uint64Var(&c.seed, "seed", 0, "repeat with the `seed` of an earlier run, where the tests come from the same source")
 	pattern := flags.String("run", "", "only tests, fuzz targets and mutants whose name matches a `regexp`: reset.TestTrialX, web.FuzzClean, part of a mutant's name")
 	flags.StringVar(&c.only, "only", "", "only one `part`: trials, measures, mutants or fuzz")
