@@ -65,6 +65,7 @@ var powerCutPlants = []edit{
 				u.result <- u.err
 			}
 			batch = nil
+			time.Sleep(50 * time.Millisecond) // or the commit may win
 		}
 		if s.beforeCommit != nil {`,
 	},
