@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 )
 
 // A Mutant is one planted fault.
@@ -63,12 +62,4 @@ func number(invariant int, table []Mutant) []Mutant {
 // String names a mutant in the campaign's table.
 func (m Mutant) String() string {
 	return fmt.Sprintf("%d without: %s (%s)", m.Invariant, m.Gone, m.File)
-}
-
-// Apply returns the content of File with the fault planted.
-func (m Mutant) Apply(content string) (string, error) {
-	if n := strings.Count(content, m.Old); n != 1 {
-		return "", fmt.Errorf("%s holds %d times, and not once: %s", m.File, n, m.Old)
-	}
-	return strings.Replace(content, m.Old, m.New, 1), nil
 }
