@@ -325,3 +325,21 @@ func TestNothingStaleIsMailed(t *testing.T) {
 		}
 	})
 }
+
+// A password of the day before yesterday is not what its owner signs in with
+// any more: after its deadline it is reported, and not tried.
+func TestNothingStaleIsApplied(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		w.app.down()
+		w.wantChange(token(l.Link), first, reset.StatusPending)
+		w.stop()
+		tried := w.app.attempts()
+		time.Sleep(25 * time.Hour)
+		w.start()
+		w.until(time.Hour, "the notice", func() bool { return w.relay.count(reset.LetterFailed) == 1 })
+		if n := w.app.attempts() - tried; n != 0 {
+			t.Errorf("%d attempts after the deadline", n)
+		}
+	})
+}

@@ -137,11 +137,12 @@ func TestTrialAttackPassword(t *testing.T) {
 	s.lift()
 }
 
-// anyPassword is text that may be a password of somebody.
+// anyPassword is text that may be a password of somebody. The demo app takes 72
+// bytes.
 func anyPassword(chance *rand.Rand) string {
 	var b strings.Builder
 	b.WriteString("lush ")
-	for utf8.RuneCountInString(b.String()) < 20+chance.IntN(40) {
+	for b.Len() <= 72-utf8.UTFMax && utf8.RuneCountInString(b.String()) < 20+chance.IntN(40) {
 		r := rune(chance.IntN([]int{0x7f, 0x800, 0x3000, 0x1f700}[chance.IntN(4)]))
 		if r < ' ' || r >= 0x7f && r < 0xa0 || !utf8.ValidRune(r) {
 			r = 'x'
