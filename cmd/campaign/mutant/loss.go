@@ -134,4 +134,25 @@ var nothingLost = []Mutant{
 `,
 		Run: "^TestTrialStateMachine$",
 	},
+	{
+		Gone: "who was replaced hears if neither takes effect",
+		File: "reset/change.go",
+		Old: `	c.Replaced = r.Change != nil
+`,
+		Run: "^TestReplacedChangeIsReportedWhenTheNewerOneComesToNothing$",
+	},
+	{
+		Gone: "a change is reported and not tried after its day",
+		File: "reset/slot.go",
+		Old:  "case now.UnixMilli() >= c.Deadline:",
+		New:  "case now.UnixMilli() >= c.Deadline && false:",
+		Run:  "^TestNothingStaleIsApplied$",
+	},
+	{
+		Gone: "a cancelled change does not reach the app",
+		File: "reset/access.go",
+		Old: `			r.Change = nil // its job finds nothing and ends
+`,
+		Run: "^TestCancelDropsAChangeThatIsNotApplied$",
+	},
 }

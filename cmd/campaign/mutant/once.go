@@ -150,4 +150,21 @@ var onceOnly = []Mutant{
 		New:  "return true",
 		Run:  "^TestTrialStateMachine$",
 	},
+	{
+		Gone: "a completed change ends every link",
+		File: "reset/record.go",
+		Old: `	r.Epoch++
+	var waiting []grant`,
+		New: "	waiting := r.Grants",
+		Run: "^TestCancellingAChangeInFlightSilencesNothing$",
+	},
+	{
+		Gone: "a replaced change that was applied ends every link",
+		File: "reset/slot.go",
+		Old: `	if v == Applied {
+		r.completed()
+	}
+`,
+		Run: "^TestCancellingAChangeInFlightSilencesNothing$",
+	},
 }

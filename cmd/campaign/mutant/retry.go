@@ -175,4 +175,11 @@ var tryAgain = []Mutant{
 		Package: "./cmd/caddy",
 		Run:     "^TestTrialGuessCodesForADay$",
 	},
+	{
+		Gone: "a refused password gives the grant back",
+		File: "reset/attempt.go",
+		Old:  "			kept, err := s.giveBack(tx, r, fl, now)",
+		New:  "			kept, err := false, error(nil)",
+		Run:  "^TestRefusedByTheAppLeavesTheTokenAlive$",
+	},
 }
