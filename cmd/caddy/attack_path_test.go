@@ -177,6 +177,9 @@ func misspell(chance *rand.Rand, path string) string {
 				path = path[:i-1] + pick(`\`, "%5c", "%5C", "%2f", "%2F") + path[i:]
 			}
 		case 7:
+			if strings.HasSuffix(path, ".") {
+				continue // three dots are a name, to every server
+			}
 			path += pick("/", "//", "/.", "/x/..", "%00", "%00.html", "%0d%0a", "%20", ".", "%3fx", "%23x", "?x", "#x")
 		case 8:
 			path = pick("/x/..", "/.", "/", "//", "/..;", "/;", "/x;y/..", "/%2e", "/x%2f..") + path

@@ -14,8 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// known has an account and unknown has none; they are of one length.
-const known, unknown = "person-0", "nobody-0"
+// known has an account and unknown has none. They are of one length, and a
+// backslash is right in JSON before the same letters of both.
+const known, unknown = "person-0", "pardon-0"
 
 // What a visitor gets does not tell whether an account exists: byte by byte,
 // whether mail, app and store work or not, and whatever limit was hit.
