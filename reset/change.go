@@ -87,7 +87,7 @@ func (s *Site) accept(ctx context.Context, t token, typed, format, password stri
 	}
 	turn := s.takeTurn(ctx)
 	now := time.Now()
-	a := &acceptance{site: s, token: t, now: now, turn: turn, job: s.newJob(jobChange, now, changeDeadline, "")}
+	a := &acceptance{site: s, token: t, now: now, turn: turn, job: s.newJob(jobChange, now, "")}
 	a.change = change{
 		ID: newID(now), Grant: t.grant, Era: s.svc.era, Format: format, Password: password,
 		At: now.UnixMilli(), Deadline: a.job.Deadline,

@@ -223,21 +223,12 @@ func TestAskingBeforeALinkEndsLocksNobodyOut(t *testing.T) {
 // out when it is right again.
 func TestClockThatWasAhead(t *testing.T) {
 	store := kvtest.Memory()
-	at := func(offset time.Duration, test func(w *world)) {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, kv.Store(store))
-			w.sole = true
-			time.Sleep(offset)
-			w.start()
-			test(w)
-		})
-	}
 	var early reset.Letter
-	at(10*365*24*time.Hour, func(w *world) {
+	atClock(t, store, 10*365*24*time.Hour, func(w *world) {
 		early = w.letter("alice")
 		w.stop()
 	})
-	at(0, func(w *world) {
+	atClock(t, store, 0, func(w *world) {
 		w.wantDead(token(early.Link))
 		w.ask("alice")
 		w.until(time.Minute, "a mail", func() bool { return w.relay.count(reset.LetterReset) == 1 })
@@ -248,28 +239,30 @@ func TestClockThatWasAhead(t *testing.T) {
 func TestJobsOfAClockThatWasAhead(t *testing.T) {
 	for _, ahead := range []time.Duration{24 * time.Hour, 10 * 365 * 24 * time.Hour} {
 		store := kvtest.Memory()
-		at := func(offset time.Duration, test func(w *world)) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, kv.Store(store))
-				w.sole = true
-				time.Sleep(offset)
-				w.start()
-				test(w)
-			})
-		}
-		at(ahead, func(w *world) {
+		atClock(t, store, ahead, func(w *world) {
 			w.app.down()
 			w.wantChange(token(w.letter("alice").Link), good, reset.StatusPending)
 			w.ask("bob")
 			w.stop()
 		})
-		at(0, func(w *world) {
+		atClock(t, store, 0, func(w *world) {
 			w.until(3*time.Hour, "the change", func() bool { return w.app.password("42") == good })
 			if n := w.relay.count(reset.LetterReset); n != 1 {
 				t.Errorf("%d mails of requests that were waiting", n)
 			}
 		})
 	}
+}
+
+// atClock tests a service whose clock is ahead by offset, alone on a store.
+func atClock(t *testing.T, store kv.Store, offset time.Duration, test func(w *world)) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, store)
+		w.sole = true
+		time.Sleep(offset)
+		w.start()
+		test(w)
+	})
 }
 
 // Whoever reads the store, and has the key, finds no link and no code in it.

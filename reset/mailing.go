@@ -110,7 +110,7 @@ func (s *Site) mint(ctx context.Context, h *heldJob, m *minting, others []Accoun
 	pinned.Account, pinned.Counted = m.recordKey(), true
 	siblings := make([]job, len(others))
 	for n, a := range others {
-		siblings[n] = s.newJob(jobMail, m.now, mailDeadline, h.Reference)
+		siblings[n] = s.newJob(jobMail, m.now, h.Reference)
 		siblings[n].Deadline, siblings[n].Login, siblings[n].Account = h.Deadline, h.Login, s.accountKey(a.ID)
 		siblings[n].Dialect, siblings[n].Words, siblings[n].LinkTTL = h.Dialect, h.Words, h.LinkTTL
 	}

@@ -12,7 +12,7 @@ import (
 // held back by a limit: whoever changes a password must not be able to keep
 // its owner from hearing of it.
 func (s *Site) newNotice(l LetterKind, to Account, reference string, at time.Time) job {
-	j := s.newJob(jobNotice, time.Now(), noticeDeadline, reference)
+	j := s.newJob(jobNotice, time.Now(), reference)
 	j.Letter, j.To, j.Created = l, &to, at.UnixMilli()
 	return j
 }

@@ -124,10 +124,10 @@ type heldJob struct {
 }
 
 // newJob fills in what all jobs have.
-func (s *Site) newJob(k jobKind, now time.Time, life time.Duration, reference string) job {
+func (s *Site) newJob(k jobKind, now time.Time, reference string) job {
 	return job{
 		ID: newID(now), Kind: k.String(), Site: s.config.ID, Reference: reference,
-		Created: now.UnixMilli(), Deadline: now.Add(life).UnixMilli(),
+		Created: now.UnixMilli(), Deadline: now.Add(k.life()).UnixMilli(),
 	}
 }
 

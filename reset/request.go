@@ -41,7 +41,7 @@ func (s *Site) Request(ctx context.Context, r Request) (reference string, err er
 		s.svc.alarm(s.config.ID, "the mail queue is full; requests are refused until it drains", nil)
 		return "", ErrUnavailable
 	}
-	j := s.newJob(jobMail, now, mailDeadline, newReference())
+	j := s.newJob(jobMail, now, newReference())
 	j.Login, j.Dialect = login, r.Dialect
 	if s.queue(jobMail).count.Load() < maxWordedJob {
 		j.Words = words
