@@ -1,6 +1,9 @@
 package embeddedstore
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 // Path returns the path that the store was opened with.
 func (s *Store) Path() string { return s.path }
@@ -15,6 +18,10 @@ func (s *Store) Commits() uint64 { return s.commits.Load() }
 // SetBeforeCommit has fn run when all closures of a batch have, before what
 // they wrote is committed. It must be called before the first Update.
 func (s *Store) SetBeforeCommit(fn func()) { s.beforeCommit = fn }
+
+// SetCalm sets how long no commit may have failed before a fault counts as over.
+// It must be called while no Update runs.
+func (s *Store) SetCalm(d time.Duration) { s.calm = d }
 
 // Waiting returns how many updates wait for their turn.
 func (s *Store) Waiting() int {

@@ -87,8 +87,8 @@ func (s *Store) openBolt(ctx context.Context, timeout time.Duration) (err error)
 			_ = abandon(s.file) // closed already, but for a panic
 		}
 	}()
-	return guard(func() error {
-		db, err := bbolt.Open(s.path, 0o600, &bbolt.Options{
+	err = guard(func() error {
+		s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
 			Timeout: max(timeout, time.Nanosecond), // 0 would wait for ever
 			// The free list is synced although that makes each commit of a
 			// file with many free pages dearer: without it, bbolt walks all
@@ -104,12 +104,18 @@ func (s *Store) openBolt(ctx context.Context, timeout time.Duration) (err error)
 				return f, err
 			},
 		})
-		if err != nil {
-			return err
-		}
-		s.db = db
-		return s.inspect(ctx)
+		return err
 	})
+	switch {
+	case errors.Is(err, ErrDamaged):
+		// A panic: of what its meta pages name, bbolt reads no more than this.
+		// What it says depends on what lies behind the end of a short file at
+		// that moment, and each wording would call the operator again.
+		return fmt.Errorf("%w: its list of free pages cannot be read", ErrDamaged)
+	case err != nil:
+		return err
+	}
+	return guard(func() error { return s.inspect(ctx) })
 }
 
 // inspect does the first read.

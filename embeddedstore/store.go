@@ -96,9 +96,11 @@ type Store struct {
 
 	// Only the writer uses these.
 	linger       linger
-	commitErr    error  // of the last commit
-	tried        int64  // the last transaction that was to be synced
-	beforeCommit func() // for tests: runs when all closures of a batch have
+	commitErr    error         // of the last commit
+	failedLast   time.Time     // when one failed; zero once that has ended
+	calm         time.Duration // const calm, but for tests
+	tried        int64         // the last transaction that was to be synced
+	beforeCommit func()        // for tests: runs when all closures of a batch have
 }
 
 // Open opens the store at o.Path, or creates it. Creation is all or nothing,
@@ -113,7 +115,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{path: o.Path, log: o.Logger, closed: make(chan struct{})}
+	s := &Store{path: o.Path, log: o.Logger, calm: calm, closed: make(chan struct{})}
 	if err := s.open(ctx, o.Timeout); err != nil {
 		return nil, fmt.Errorf("opening store %s: %w", o.Path, err)
 	}

@@ -162,18 +162,32 @@ func (s *Store) settle(failed error, tx *bbolt.Tx) error {
 				s.breakDown(failed) // not even the rollback worked
 			}
 		}
-		switch {
-		case failed != nil && s.commitErr == nil:
-			s.log.Error("store cannot write; updates fail until it can", "path", s.path, "error", failed)
-		case failed == nil && s.commitErr != nil:
-			s.log.Info("store can write again", "path", s.path)
-		}
 		s.commitErr = failed
+		s.report()
 	}
 	if failed != nil {
 		return unknown(failed)
 	}
 	return nil
+}
+
+// calm is how long no commit may have failed before a fault counts as over. On
+// a full disk, those that find free pages succeed between others that do not:
+// two lines for each pair would fill it further.
+const calm = 10 * time.Second
+
+// report tells the operator when commits begin to fail, and when that is over.
+func (s *Store) report() {
+	switch {
+	case s.commitErr != nil:
+		if s.failedLast.IsZero() {
+			s.log.Error("store cannot write; updates fail until it can", "path", s.path, "error", s.commitErr)
+		}
+		s.failedLast = time.Now()
+	case !s.failedLast.IsZero() && time.Since(s.failedLast) >= s.calm:
+		s.log.Info("store can write again", "path", s.path)
+		s.failedLast = time.Time{}
+	}
 }
 
 // A linger decides how long a batch waits for more updates. A lone writer
