@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
 
-// A flying change is one that this process has leased the slot for.
-type flying struct {
+// A leasedChange is one that this process holds the slot for.
+type leasedChange struct {
 	change  change
 	account Account
 	record  []byte // key of the account record
@@ -33,99 +33,45 @@ func (s *Site) runChange(ctx context.Context, row kv.Pair) error {
 		return nil // being tried in this process at this moment
 	}
 	defer s.svc.shared.flights.end(h.Change)
-	fl, err := s.leaseChange(ctx, h)
+	leased, err := s.leaseChange(ctx, h)
 	if err != nil && time.Now().UnixMilli() >= h.Deadline && !errors.Is(err, kv.ErrUnknown) && !errors.Is(err, errStale) {
 		// The owner's address is in the record that cannot be read.
 		s.svc.alarm(s.config.ID, "a new password could not be applied and its owner cannot be told", err, "reference", h.Reference)
 		return s.finish(ctx, &h, nil)
 	}
-	if err != nil || fl == nil {
+	if err != nil || leased == nil {
 		return err
 	}
-	s.attempt(ctx, f, fl)
+	s.attempt(ctx, f, leased)
 	return nil
 }
 
 // attempt hands the change to the app once and stores what came of it.
-func (s *Site) attempt(ctx context.Context, f *flight, fl *flying) {
-	c := fl.change
-	outcome := s.apply(ctx, fl)
-	attended := f.decide()
+func (s *Site) attempt(ctx context.Context, f *flight, leased *leasedChange) {
+	outcome := s.apply(ctx, leased)
+	e := s.newEnding(leased, outcome, f.decide())
 	result, message := s.tell(outcome)
-	now := time.Now()
 	if outcome.Verdict == Applied && f.password != "" {
-		s.svc.shared.receipts.add(f.receipt, now)
+		s.svc.shared.receipts.add(f.receipt, e.now)
 	}
-	notice := s.newNotice(noticeFor(outcome.Verdict), fl.account, c.Reference, time.UnixMilli(c.At))
-	if outcome.Verdict == Applied {
-		notice.Created = now.UnixMilli()
-	}
-	wait := s.nextTry(c, outcome, now)
-	s.logAttempt(fl, outcome, message, wait)
+	s.logAttempt(leased, outcome, message, e.wait)
 
 	store, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin/2)
 	defer cancel()
-	var ended, noticed bool
-	err := s.persist(store, func(tx kv.Tx) error {
-		ended, noticed = false, false
-		if err := fl.held.holds(tx); err != nil {
-			return err
-		}
-		r, err := s.svc.loadRecord(tx, fl.record, now)
-		if err != nil {
-			return err
-		}
-		if r.Change == nil || r.Change.ID != c.ID || r.Change.Attempt != c.Attempt {
-			ended = true
-			noticed, err = s.endReplaced(tx, fl, r, outcome.Verdict, now, notice)
-			return err
-		}
-		r.Lease = lease{}
-		if wait > 0 {
-			if err := r.put(tx, fl.record, now); err != nil {
-				return err
-			}
-			free := fl.held.job
-			free.Holder = ""
-			_, err := s.move(tx, &fl.held, free, now.Add(wait))
-			return err
-		}
-		ended = true
-		var tell *job
-		if !attended || outcome.Verdict == Applied || outcome.Verdict == Retry || r.Change.Replaced {
-			tell, noticed = &notice, true
-		}
-		switch outcome.Verdict {
-		case Applied:
-			r.completed()
-		case Refused:
-			kept, err := s.giveBack(tx, r, fl, now)
-			if err != nil {
-				return err
-			}
-			if kept {
-				r.Change.Grant = id{}
-			}
-		}
-		return s.endChange(tx, &fl.held, r, now, tell)
-	})
-	if err != nil {
-		s.svc.alarm(s.config.ID, "the outcome of a change could not be stored; it is tried again", err, "reference", c.Reference)
+	switch err := s.persist(store, e.write); {
+	case err == nil:
+		e.count()
+	default:
+		s.svc.alarm(s.config.ID, "the outcome of a change could not be stored; it is tried again", err, "reference", leased.change.Reference)
 		if outcome.Verdict != Applied {
 			result = Result{Status: StatusPending}
 		}
-	}
-	if ended {
-		s.queue(jobChange).count.Add(-1)
-	}
-	if noticed {
-		s.added(jobNotice)
 	}
 	f.settle(result)
 }
 
 // apply calls the target within its time. A panic in it is an unknown outcome.
-func (s *Site) apply(ctx context.Context, fl *flying) (a Attempt) {
+func (s *Site) apply(ctx context.Context, leased *leasedChange) (a Attempt) {
 	ctx, cancel := context.WithTimeout(ctx, s.config.AttemptTimeout)
 	defer cancel()
 	defer func() {
@@ -133,10 +79,10 @@ func (s *Site) apply(ctx context.Context, fl *flying) (a Attempt) {
 			a = Attempt{Verdict: Retry, Alarm: true, Err: fmt.Errorf("panic: %T", p)}
 		}
 	}()
-	c := fl.change
+	c := leased.change
 	return s.config.Target.Apply(ctx, Change{
 		Site: s.config.ID, ID: c.ID.String(), ResetID: c.Reference, Sequence: c.Sequence,
-		Account: fl.account, Format: c.Format, Password: c.Password, At: time.UnixMilli(c.At).UTC(),
+		Account: leased.account, Format: c.Format, Password: c.Password, At: time.UnixMilli(c.At).UTC(),
 	})
 }
 
@@ -181,8 +127,8 @@ func noticeFor(v Verdict) LetterKind {
 	}
 }
 
-func (s *Site) logAttempt(fl *flying, a Attempt, message string, wait time.Duration) {
-	attrs := []any{"reference", fl.change.Reference, "change", fl.change.ID.String(), "attempt", fl.change.Attempt}
+func (s *Site) logAttempt(leased *leasedChange, a Attempt, message string, wait time.Duration) {
+	attrs := []any{"reference", leased.change.Reference, "change", leased.change.ID.String(), "attempt", leased.change.Attempt}
 	if a.Err != nil {
 		attrs = append(attrs, "error", a.Err.Error())
 	}

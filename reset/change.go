@@ -122,7 +122,7 @@ func (s *Site) accept(ctx context.Context, t token, typed, format, password stri
 		defer s.giveTurn(turn)
 		defer s.svc.shared.flights.end(a.change.ID)
 		defer s.svc.recovered(s.config.ID, "handing a change to the app")
-		s.attempt(context.WithoutCancel(ctx), f, a.flying())
+		s.attempt(context.WithoutCancel(ctx), f, a.leasedChange())
 	})
 	return f.wait(ctx), nil
 }
@@ -234,6 +234,6 @@ func (a *acceptance) write(tx kv.Tx) error {
 	return nil
 }
 
-func (a *acceptance) flying() *flying {
-	return &flying{change: a.change, account: a.account, record: a.record, held: a.held}
+func (a *acceptance) leasedChange() *leasedChange {
+	return &leasedChange{change: a.change, account: a.account, record: a.record, held: a.held}
 }

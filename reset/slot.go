@@ -14,18 +14,18 @@ const slotPoll = time.Second
 // leaseChange takes job and slot in one transaction. It returns nil if there
 // is nothing to try: the change was replaced, cancelled or has run out of
 // time, or the slot is in use.
-func (s *Site) leaseChange(ctx context.Context, h heldJob) (*flying, error) {
+func (s *Site) leaseChange(ctx context.Context, h heldJob) (*leasedChange, error) {
 	dead, err := s.deadLease(ctx, h)
 	if err != nil {
 		return nil, err
 	}
 	now := time.Now()
 	notice := s.newNotice(LetterFailed, Account{}, h.Reference, time.UnixMilli(h.Created))
-	var fl *flying
+	var leased *leasedChange
 	var ended bool
 	var lost string // why the change cannot be applied any more
 	err = s.persist(ctx, func(tx kv.Tx) error {
-		fl, ended, lost = nil, false, ""
+		leased, ended, lost = nil, false, ""
 		if err := h.holds(tx); err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func (s *Site) leaseChange(ctx context.Context, h heldJob) (*flying, error) {
 			return err
 		}
 		key, err := s.move(tx, &h, j, now.Add(s.lease()))
-		fl = &flying{change: *c, account: r.Account, record: h.Record, held: heldJob{job: j, key: key, kind: jobChange}}
+		leased = &leasedChange{change: *c, account: r.Account, record: h.Record, held: heldJob{job: j, key: key, kind: jobChange}}
 		return err
 	})
 	if err != nil {
@@ -73,7 +73,7 @@ func (s *Site) leaseChange(ctx context.Context, h heldJob) (*flying, error) {
 		s.added(jobNotice)
 		s.svc.alarm(s.config.ID, "a new password could not be applied and its owner is told: "+lost, nil, "reference", h.Reference)
 	}
-	return fl, nil
+	return leased, nil
 }
 
 // deadLease returns the slot's lease if it was taken by another process and
@@ -131,50 +131,4 @@ func (s *Site) endChange(tx kv.Tx, h *heldJob, r *record, now time.Time, notice 
 		}
 	}
 	return h.remove(tx)
-}
-
-// endReplaced ends an attempt whose change was replaced by a newer one, or
-// cancelled, while it was in flight: it gives back what it held. The app may
-// have applied the change all the same, and then it is a completed one: its
-// owner must hear of it and every other link must end, or whoever holds a mail
-// could silence the notice by using both of its links.
-func (s *Site) endReplaced(tx kv.Tx, fl *flying, r *record, v Verdict, now time.Time, notice job) (noticed bool, err error) {
-	if r.Lease.Change == fl.change.ID && r.Lease.Attempt == fl.change.Attempt {
-		kept := false
-		if v == Refused {
-			if kept, err = s.giveBack(tx, r, fl, now); err != nil {
-				return false, err
-			}
-		}
-		if !kept {
-			r.drop(fl.change.Grant)
-		}
-		r.Lease = lease{}
-	}
-	if v == Applied {
-		r.completed()
-	}
-	// Without an answer nobody knows whether a cancelled change was applied.
-	noticed = v == Applied || v == Retry && r.Change == nil
-	if noticed {
-		notice.To = &fl.account
-		if err := s.addNotice(tx, notice); err != nil {
-			return false, err
-		}
-	}
-	if err := r.put(tx, fl.record, now); err != nil {
-		return false, err
-	}
-	return noticed, fl.held.remove(tx)
-}
-
-// giveBack makes the grant of a refused change usable again, and its row with
-// it. It reports false if the grant has ended meanwhile, or was refused too
-// often.
-func (s *Site) giveBack(tx kv.Tx, r *record, fl *flying, now time.Time) (bool, error) {
-	g := r.grant(fl.change.Grant)
-	if g == nil || g.Change != fl.change.ID || !g.release(now) {
-		return false, nil
-	}
-	return true, putGrantRow(tx, g.ID, fl.record, time.UnixMilli(g.Expires))
 }

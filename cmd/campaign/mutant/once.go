@@ -22,8 +22,8 @@ var onceOnly = []Mutant{
 	},
 	{
 		Gone: "an outcome counts for its own attempt only",
-		File: "reset/attempt.go",
-		Old:  "r.Change == nil || r.Change.ID != c.ID || r.Change.Attempt != c.Attempt {",
+		File: "reset/ending.go",
+		Old:  "r.Change == nil || r.Change.ID != e.change.ID || r.Change.Attempt != e.change.Attempt {",
 		New:  "r.Change == nil {",
 		Run:  "^TestChangeInFlightCountsAlsoWhenTheNewerOneIsRefused$",
 	},
@@ -160,8 +160,8 @@ var onceOnly = []Mutant{
 	},
 	{
 		Gone: "a replaced change that was applied ends every link",
-		File: "reset/slot.go",
-		Old: `	if v == Applied {
+		File: "reset/ending.go",
+		Old: `	if e.verdict == Applied {
 		r.completed()
 	}
 `,

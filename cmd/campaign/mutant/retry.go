@@ -4,8 +4,8 @@ package mutant
 var tryAgain = []Mutant{
 	{
 		Gone: "a refused password gives its grant back",
-		File: "reset/slot.go",
-		Old:  "if g == nil || g.Change != fl.change.ID || !g.release(now) {",
+		File: "reset/ending.go",
+		Old:  "if g == nil || g.Change != e.change.ID || !g.release(e.now) {",
 		New:  "if g != nil {",
 		Run:  "^TestGrantGivenBackWhileReplacedIsKept$",
 	},
@@ -161,8 +161,8 @@ var tryAgain = []Mutant{
 	},
 	{
 		Gone: "a grant that was given back does not end with its change",
-		File: "reset/attempt.go",
-		Old: `				r.Change.Grant = id{}
+		File: "reset/ending.go",
+		Old: `			r.Change.Grant = id{}
 `,
 		Package: "./cmd/caddy",
 		Run:     "^TestTrialHooks$",
@@ -177,9 +177,9 @@ var tryAgain = []Mutant{
 	},
 	{
 		Gone: "a refused password gives the grant back",
-		File: "reset/attempt.go",
-		Old:  "			kept, err := s.giveBack(tx, r, fl, now)",
-		New:  "			kept, err := false, error(nil)",
+		File: "reset/ending.go",
+		Old:  "		kept, err := e.giveBack(tx, r)",
+		New:  "		kept, err := false, error(nil)",
 		Run:  "^TestRefusedByTheAppLeavesTheTokenAlive$",
 	},
 }
