@@ -247,20 +247,30 @@ var (
 	dealt    = regexp.MustCompile(`"(?:reset ended without a mail|mail handed to the relay)".*"reference":"([0-9A-Z-]{9})"`)
 )
 
-// settle waits until every request for a mail has been dealt with.
+// settle waits until every request for a mail has been dealt with, as long as
+// their number falls.
 func (s *siege) settle() {
 	s.t.Helper()
-	s.until("all requests have been dealt with", func() bool {
-		log := s.log.String()
-		open := make(map[string]bool)
-		for _, reference := range askedFor.FindAllStringSubmatch(log, -1) {
-			open[reference[1]] = true
-		}
-		for _, reference := range dealt.FindAllStringSubmatch(log, -1) {
-			delete(open, reference[1])
-		}
-		return len(open) == 0
-	})
+	for left := s.open(); left > 0; {
+		s.until("more requests have been dealt with", func() bool {
+			before := left
+			left = s.open()
+			return left < before
+		})
+	}
+}
+
+// open returns how many requests for a mail wait.
+func (s *siege) open() int {
+	log := s.log.String()
+	open := make(map[string]bool)
+	for _, reference := range askedFor.FindAllStringSubmatch(log, -1) {
+		open[reference[1]] = true
+	}
+	for _, reference := range dealt.FindAllStringSubmatch(log, -1) {
+		delete(open, reference[1])
+	}
+	return len(open)
 }
 
 // checkWorks tells that a person can still have a mail with a link that opens.

@@ -68,7 +68,7 @@ func TestStory(t *testing.T) {
 		check func() []error
 		want  string // in each finding
 	}{
-		{"a request that was never mailed", func() { s.asked = append(s.asked, asking{alice, "NONE"}) }, s.owed, "never mailed"},
+		{"a request that was never mailed", func() { s.asked = append(s.asked, asking{owner: alice, reference: "NONE"}) }, s.owed, "never mailed"},
 		{"a promise that never arrived", func() { s.given = append(s.given, promised("x", pending)) }, s.owed, "never reached the app"},
 		{"a change without an end", func() {
 			s.given = append(s.given, promised("x", untold))

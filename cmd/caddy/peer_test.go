@@ -80,11 +80,18 @@ type peerTry interface {
 	String() string
 }
 
-// tryAll makes tries beside each other.
+// triesAtOnce keeps a program at a hurried pace from missing its deadlines only
+// for what is asked of it.
+const triesAtOnce = 64
+
+// tryAll makes tries, some of them beside each other.
 func tryAll[T peerTry](tr *trial.Trial, tries []T, fail func(format string, args ...any)) {
 	var running sync.WaitGroup
+	turn := make(chan struct{}, triesAtOnce)
 	for _, try := range tries {
+		turn <- struct{}{}
 		running.Go(func() {
+			defer func() { <-turn }()
 			tr.Run()
 			if err := try.run(); err != nil {
 				fail("%s: %w", try, err)

@@ -104,14 +104,16 @@ func TestTrialFullDisk(t *testing.T) {
 	for range asks {
 		if !p.asksOnce() {
 			refused++
+			if refused == 1 { // it is told again after some time
+				p.told("reset.db", "no space left on device", "free some space")
+			}
 		}
 		tr.Run()
 	}
 	if refused == 0 {
 		t.Error("the disk was never full")
-	} else {
-		p.told("reset.db", "no space left on device", "free some space")
 	}
+	p.alarms()
 	p.remove(ballast)
 	p.recovers()
 	tr.Figures(fmt.Sprintf("%d of %d requests refused on a full disk", refused, asks))
@@ -137,9 +139,9 @@ func TestTrialFullDisk(t *testing.T) {
 	}
 }
 
-const smallDisk = "size=2m,mode=0700"
+const smallDisk = "size=8m,mode=0700"
 
-// onSmallDisk puts the folder of the store on a file system of 2 MB.
+// onSmallDisk puts the folder of the store on a file system of 8 MB.
 func (p *patient) onSmallDisk() {
 	p.t.Helper()
 	if os.Getuid() != 0 {

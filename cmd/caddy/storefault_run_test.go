@@ -40,12 +40,11 @@ func TestTrialStoreLostWhileRunning(t *testing.T) {
 				p.told(f.says...)
 			}
 			heal()
+			p.uncertain() // what the system has refused to do left answers in doubt
 			p.recovers()
 			tr.Run()
 		}
 	}
-	// What the system refused to do has left answers in doubt.
-	p.uncertain()
 	if err := p.holds(); err != nil {
 		tr.Violation("%v", err)
 	}

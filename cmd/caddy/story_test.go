@@ -29,7 +29,7 @@ type story struct {
 	panics bool // are planted, so that somebody may be answered 500
 
 	mu        sync.Mutex
-	again     int // how often a mail may come once more than it should
+	again     int // how often a mail asked for at the start may come once more
 	asked     []asking
 	given     []*proposal
 	cancelled map[string]bool // by grant: whether it is sure
@@ -41,6 +41,7 @@ type story struct {
 type asking struct {
 	owner     demo.Account
 	reference string
+	again     int // of the story, when it was made
 }
 
 // A proposal is a new password that somebody has sent.
@@ -195,7 +196,7 @@ func (s *story) requests(owner demo.Account) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked = append(s.asked, asking{owner, body.Reference})
+	s.asked = append(s.asked, asking{owner, body.Reference, s.again})
 	return true
 }
 
