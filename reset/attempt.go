@@ -61,6 +61,9 @@ func (s *Site) attempt(ctx context.Context, f *flight, leased *leasedChange) {
 	switch err := s.persist(store, e.write); {
 	case err == nil:
 		e.count()
+		if e.spare != nil {
+			_ = s.finish(store, e.spare, nil) // if it stays, its owner is told twice
+		}
 	default:
 		s.svc.alarm(s.config.ID, "the outcome of a change could not be stored; it is tried again", err, "reference", leased.change.Reference)
 		if outcome.Verdict != Applied {

@@ -6,6 +6,11 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
 
+// spareNotice is how long a notice waits to be taken back because its owner has
+// read the outcome on the page. It is stored all the same: if the store does not
+// say whether it took the ending, they read "pending", and were promised a mail.
+const spareNotice = 30 * time.Second
+
 // An ending stores what came of one attempt at a change.
 type ending struct {
 	*leasedChange
@@ -16,8 +21,9 @@ type ending struct {
 	wait     time.Duration // until the next attempt; 0 for none
 	notice   job           // to the owner, if there is to be one
 
-	ended   bool // the change is no more
-	noticed bool // the notice was queued
+	ended   bool     // the change is no more
+	noticed bool     // the notice was queued
+	spare   *heldJob // the notice, if it is not needed once its owner has read the outcome
 }
 
 func (s *Site) newEnding(leased *leasedChange, outcome Attempt, attended bool) *ending {
@@ -34,7 +40,7 @@ func (s *Site) newEnding(leased *leasedChange, outcome Attempt, attended bool) *
 
 // write is the transaction; it may run more than once.
 func (e *ending) write(tx kv.Tx) error {
-	e.ended, e.noticed = false, false
+	e.ended, e.noticed, e.spare = false, false, nil
 	if err := e.held.holds(tx); err != nil {
 		return err
 	}
@@ -49,10 +55,11 @@ func (e *ending) write(tx kv.Tx) error {
 	if e.wait > 0 {
 		return e.again(tx, r)
 	}
-	e.ended = true
-	var tell *job
-	if !e.attended || e.verdict == Applied || e.verdict == Retry || r.Change.Replaced {
-		tell, e.noticed = &e.notice, true
+	e.ended, e.noticed = true, true
+	due := e.now
+	if e.attended && e.verdict != Applied && e.verdict != Retry && !r.Change.Replaced {
+		due = due.Add(spareNotice)
+		e.spare = &heldJob{job: e.notice, key: e.site.queueKey(jobNotice, due, e.notice.ID), kind: jobNotice}
 	}
 	switch e.verdict {
 	case Applied:
@@ -66,7 +73,7 @@ func (e *ending) write(tx kv.Tx) error {
 			r.Change.Grant = id{}
 		}
 	}
-	return e.site.endChange(tx, &e.held, r, e.now, tell)
+	return e.site.endChange(tx, &e.held, r, e.now, e.notice, due)
 }
 
 // count brings the sizes of the queues up to date once write is durable.
@@ -117,7 +124,7 @@ func (e *ending) replaced(tx kv.Tx, r *record) error {
 	if e.verdict == Applied || e.verdict == Retry && r.Change == nil {
 		e.noticed = true
 		e.notice.To = &e.account
-		if err := e.site.addNotice(tx, e.notice); err != nil {
+		if err := e.site.addNotice(tx, e.notice, e.now); err != nil {
 			return err
 		}
 	}

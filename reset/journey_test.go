@@ -95,6 +95,7 @@ func TestRefusedByTheAppLeavesTheTokenAlive(t *testing.T) {
 			}
 		}
 		w.wantChange(token(l.Link), good, reset.StatusChanged)
+		time.Sleep(time.Hour)
 		if n := w.relay.count(reset.LetterRefused); n != 0 {
 			t.Errorf("%d notices to somebody who was there", n)
 		}

@@ -17,8 +17,8 @@ func (s *Site) newNotice(l LetterKind, to Account, reference string, at time.Tim
 	return j
 }
 
-func (s *Site) addNotice(tx kv.Tx, j job) error {
-	return s.addJob(tx, jobNotice, j, time.UnixMilli(getMillis(j.ID[:])))
+func (s *Site) addNotice(tx kv.Tx, j job, due time.Time) error {
+	return s.addJob(tx, jobNotice, j, due)
 }
 
 // runNotice makes one attempt at a notice.

@@ -48,6 +48,47 @@ func TestOutcomeThatIsNotStored(t *testing.T) {
 	})
 }
 
+// unseen is a store whose answers are lost while it is told so: all that it is
+// given is stored, and nobody knows.
+type unseen struct {
+	kv.Store
+	lost atomic.Bool
+}
+
+func (s *unseen) Update(ctx context.Context, fn func(kv.Tx) error) error {
+	err := s.Store.Update(ctx, fn)
+	if s.lost.Load() {
+		return fmt.Errorf("%w: the answer is lost", kv.ErrUnknown)
+	}
+	return err
+}
+
+// The app has refused, and nobody knows whether that was stored: who reads that
+// the change is pending was promised a mail about its end.
+func TestOutcomeThatIsStoredUnseen(t *testing.T) {
+	for _, verdict := range []reset.Verdict{reset.Refused, reset.Gone, reset.Superseded} {
+		inWorld(t, nil, func(t *testing.T, w *world) {
+			w.stop()
+			store := &unseen{Store: w.store}
+			w.store = store
+			w.start()
+			l := w.letter("alice")
+			w.app.say(func(reset.Change) *reset.Attempt {
+				store.lost.Store(true)
+				return &reset.Attempt{Verdict: verdict}
+			})
+			w.wantChange(token(l.Link), good, reset.StatusPending)
+			store.lost.Store(false)
+			w.until(time.Minute, "the notice", func() bool {
+				return w.relay.count(reset.LetterRefused)+w.relay.count(reset.LetterFailed) == 1
+			})
+			if n := w.app.attempts(); n != 1 {
+				t.Errorf("%d attempts", n)
+			}
+		})
+	}
+}
+
 // fullDisk is a store that can be read and, while it is full, not written.
 type fullDisk struct {
 	kv.Store
@@ -238,4 +279,30 @@ func TestNothingIsAcceptedThatIsNotStored(t *testing.T) {
 		w.start()
 		w.wantChange(token(l.Link), good, reset.StatusChanged)
 	})
+}
+
+// A program that dies on a full disk, and is off for days, owes the report of a
+// change that was under way, whoever comes first when it is back: who sweeps
+// up, or who sees that another process has let go of the change.
+func TestOutageBeyondTheDeadline(t *testing.T) {
+	for _, off := range []time.Duration{25*time.Hour + time.Minute, 20 * 24 * time.Hour} {
+		inWorld(t, func(c *reset.SiteConfig) { c.AttemptTimeout = time.Minute }, func(t *testing.T, w *world) {
+			w.stop()
+			w.sole = false
+			disk := &fullDisk{Store: w.store}
+			w.store = disk
+			w.start()
+			l := w.letter("alice")
+			w.app.say(func(reset.Change) *reset.Attempt {
+				disk.full.Store(true)
+				return &reset.Attempt{Verdict: reset.Retry}
+			})
+			w.wantChange(token(l.Link), good, reset.StatusPending)
+			w.crash()
+			time.Sleep(off)
+			disk.full.Store(false)
+			w.start()
+			w.until(time.Hour, "the notice", func() bool { return w.relay.count(reset.LetterFailed) == 1 })
+		})
+	}
 }

@@ -28,6 +28,10 @@ const (
 	triesConsecutive = 100
 )
 
+// keepOverdue is how long a change that nobody has ended is kept after its
+// deadline: a program may be off for that long, or its disk full.
+const keepOverdue = 30 * 24 * time.Hour
+
 // A record is all that must hold together for one account. It is read and
 // written whole in one transaction.
 type record struct {
@@ -145,7 +149,10 @@ func (r *record) until(now time.Time) time.Time {
 		later(time.UnixMilli(r.Mints[n-1]).Add(MaxWindow))
 	}
 	if r.Change != nil {
-		later(time.UnixMilli(r.Change.Deadline).Add(time.Hour))
+		// Its job ends it and tells its owner, also when the program was off,
+		// or the disk full, beyond the deadline. Only what lost its job goes.
+		overdue := min(now.UnixMilli(), r.Change.Deadline+keepOverdue.Milliseconds())
+		later(time.UnixMilli(max(r.Change.Deadline, overdue)).Add(time.Hour))
 	}
 	if r.Day != 0 {
 		later(time.UnixMilli(r.Day).Add(24 * time.Hour))

@@ -50,7 +50,7 @@ func (s *Site) leaseChange(ctx context.Context, h heldJob) (*leasedChange, error
 		}
 		if lost != "" {
 			ended = true
-			return s.endChange(tx, &h, r, now, &notice)
+			return s.endChange(tx, &h, r, now, notice, now)
 		}
 		j := h.job
 		j.Attempt, j.Holder = c.Attempt+1, s.svc.shared.holder
@@ -118,17 +118,15 @@ func (s *Site) slotIsFree(l lease, change id, dead lease) bool {
 
 // endChange empties the slot, ends the grant that the change came by, and
 // removes the job, in one transaction with the notice to the owner.
-func (s *Site) endChange(tx kv.Tx, h *heldJob, r *record, now time.Time, notice *job) error {
+func (s *Site) endChange(tx kv.Tx, h *heldJob, r *record, now time.Time, notice job, due time.Time) error {
 	r.drop(r.Change.Grant)
 	r.Change, r.Lease = nil, lease{}
 	if err := r.put(tx, h.Record, now); err != nil {
 		return err
 	}
-	if notice != nil {
-		notice.To = &r.Account
-		if err := s.addNotice(tx, *notice); err != nil {
-			return err
-		}
+	notice.To = &r.Account
+	if err := s.addNotice(tx, notice, due); err != nil {
+		return err
 	}
 	return h.remove(tx)
 }

@@ -33,8 +33,8 @@ var nothingLost = []Mutant{
 	{
 		Gone: "a change that was applied sends its notice",
 		File: "reset/ending.go",
-		Old:  "if !e.attended || e.verdict == Applied || e.verdict == Retry || r.Change.Replaced {",
-		New:  "if !e.attended || e.verdict == Retry || r.Change.Replaced {",
+		Old:  "if e.attended && e.verdict != Applied && e.verdict != Retry && !r.Change.Replaced {",
+		New:  "if e.attended && e.verdict != Retry && !r.Change.Replaced {",
 		Run:  "^TestInvariantOneChangePerGrant$",
 	},
 	{
@@ -82,23 +82,25 @@ var nothingLost = []Mutant{
 	{
 		Gone: "the owner of a replaced change is told",
 		File: "reset/ending.go",
-		Old:  "if !e.attended || e.verdict == Applied || e.verdict == Retry || r.Change.Replaced {",
-		New:  "if !e.attended || e.verdict == Applied || e.verdict == Retry {",
+		Old:  "if e.attended && e.verdict != Applied && e.verdict != Retry && !r.Change.Replaced {",
+		New:  "if e.attended && e.verdict != Applied && e.verdict != Retry {",
 		Run:  "^TestReplacedChangeIsReportedBesideThePage$",
 	},
 	{
 		Gone: "who does not wait any more is told by mail",
 		File: "reset/ending.go",
-		Old:  "if !e.attended || e.verdict == Applied || e.verdict == Retry || r.Change.Replaced {",
-		New:  "if e.verdict == Applied || e.verdict == Retry || r.Change.Replaced {",
+		Old:  "if e.attended && e.verdict != Applied && e.verdict != Retry && !r.Change.Replaced {",
+		New:  "if e.verdict != Applied && e.verdict != Retry && !r.Change.Replaced {",
 		Run:  "^TestPersonWhoLeftIsToldByMail$",
 	},
 	{
 		Gone: "a change that ran out of time is reported",
 		File: "reset/slot.go",
-		Old:  "return s.endChange(tx, &h, r, now, &notice)",
-		New: `_ = notice
-		return s.endChange(tx, &h, r, now, nil)`,
+		Old:  "return s.endChange(tx, &h, r, now, notice, now)",
+		New: `if err := s.endChange(tx, &h, r, now, notice, now); err != nil {
+				return err
+			}
+			return tx.Delete(s.queueKey(jobNotice, now, notice.ID))`,
 		Run: "^TestOlderCopyOfTheStore$",
 	},
 	{
@@ -124,15 +126,35 @@ var nothingLost = []Mutant{
 		Run:     "^TestTrialFullDisk$",
 	},
 	{
+		Gone: "a change outlives its deadline until its owner is told",
+		File: "reset/record.go",
+		Old:  "later(time.UnixMilli(max(r.Change.Deadline, overdue)).Add(time.Hour))",
+		New:  "_, _ = overdue, func() { later(now) }",
+		Run:  "^TestOutageBeyondTheDeadline$",
+	},
+	{
+		Gone: "who reads pending was promised a mail",
+		File: "reset/ending.go",
+		Old:  "	return e.site.endChange(tx, &e.held, r, e.now, e.notice, due)",
+		New: `	if err := e.site.endChange(tx, &e.held, r, e.now, e.notice, due); err != nil || e.spare == nil {
+		return err
+	}
+	return tx.Delete(e.spare.key)`,
+		Run: "^TestOutcomeThatIsStoredUnseen$",
+	},
+	{
+		Gone: "who reads the outcome gets no mail about it",
+		File: "reset/attempt.go",
+		Old:  "_ = s.finish(store, e.spare, nil)",
+		New:  "_ = e.spare",
+		Run:  "^TestRefusedByTheAppLeavesTheTokenAlive$",
+	},
+	{
 		Gone: "a change ends together with the notice of it",
 		File: "reset/slot.go",
-		Old: `	if notice != nil {
-		notice.To = &r.Account
-`,
-		New: `	if false {
-		notice.To = &r.Account
-`,
-		Run: "^TestTrialStateMachine$",
+		Old:  "if err := s.addNotice(tx, notice, due); err != nil {",
+		New:  "if err := error(nil); err != nil {",
+		Run:  "^TestTrialStateMachine$",
 	},
 	{
 		Gone: "who was replaced hears if neither takes effect",
