@@ -123,6 +123,11 @@ func (c *campaign) tests(ctx context.Context, phase, prefix string, limit time.D
 	}
 	l.ended = func(t *test) {
 		fmt.Fprintf(c.progress, "%s %s: %s in %s\n", clock(), t.short(), t.end, seconds(t.seconds))
+		for _, r := range l.rowsOf(t) {
+			if failed(r) { // the table, with what was found, comes when all is over
+				fmt.Fprintf(c.progress, "\tto try it again: %s\n", replay(r))
+			}
+		}
 	}
 	packages = slices.Compact(packages)
 	args = append(args, "-run", "^("+strings.Join(names, "|")+")$", "-timeout", limit.String())

@@ -9,8 +9,8 @@ import (
 )
 
 // campaignOn runs the command on the tiny package and returns its rows by
-// name.
-func campaignOn(t *testing.T, args ...string) (rows map[string]row, status int) {
+// name, and what it said meanwhile.
+func campaignOn(t *testing.T, args ...string) (rows map[string]row, progress string, status int) {
 	t.Helper()
 	// What this test was told is not meant for the tests of the tiny package.
 	for _, name := range []string{"CAMPAIGN", "CAMPAIGN_SEED"} {
@@ -27,11 +27,11 @@ func campaignOn(t *testing.T, args ...string) (rows map[string]row, status int) 
 	for _, row := range r.Rows {
 		rows[row.Name] = row
 	}
-	return rows, status
+	return rows, stderr.String(), status
 }
 
 func TestCampaign(t *testing.T) {
-	rows, status := campaignOn(t, "-for", "2m", "-seed", "7", "-run", "tiny.TestTrial|tiny.TestMeasure")
+	rows, progress, status := campaignOn(t, "-for", "2m", "-seed", "7", "-run", "tiny.TestTrial|tiny.TestMeasure")
 	if status != 1 {
 		t.Errorf("status %d after a violation", status)
 	}
@@ -59,19 +59,22 @@ func TestCampaign(t *testing.T) {
 	if r := rows["what is found"]; !strings.Contains(r.Output, "planted") || !strings.Contains(r.Replay, "CAMPAIGN_SEED=7") {
 		t.Errorf("%+v", r)
 	}
+	if !strings.Contains(progress, rows["what is found"].Replay) {
+		t.Errorf("it does not say at once how to try again what is found:\n%s", progress)
+	}
 }
 
 // A trial that does not end is cut off, and said.
 func TestCampaignIsBounded(t *testing.T) {
 	t.Setenv("TINY_HANG", "1")
-	rows, status := campaignOn(t, "-for", "4s", "-only", "trials", "-run", "Hangs")
+	rows, _, status := campaignOn(t, "-for", "4s", "-only", "trials", "-run", "Hangs")
 	if r := rows["cmd/campaign/testdata/tiny.TestTrialHangs"]; r.State != unfinished || status != 1 {
 		t.Errorf("status %d, %+v", status, r)
 	}
 }
 
 func TestCampaignFuzzes(t *testing.T) {
-	rows, status := campaignOn(t, "-for", "20s", "-run", "FuzzClamp")
+	rows, _, status := campaignOn(t, "-for", "20s", "-run", "FuzzClamp")
 	if r := rows["cmd/campaign/testdata/tiny.FuzzClamp"]; r.State != passed || r.Runs == 0 || status != 0 {
 		t.Errorf("status %d, %+v", status, r)
 	}
@@ -79,7 +82,7 @@ func TestCampaignFuzzes(t *testing.T) {
 
 // Nothing tried is no good news.
 func TestCampaignOfNothing(t *testing.T) {
-	if rows, status := campaignOn(t, "-run", "no such test"); status != 1 || len(rows) != 0 {
+	if rows, _, status := campaignOn(t, "-run", "no such test"); status != 1 || len(rows) != 0 {
 		t.Errorf("status %d, %v", status, rows)
 	}
 }
