@@ -17,26 +17,26 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/demo"
 )
 
-// keepHeader is on answers of the app.
-const keepHeader = "X-Keep"
+// backendHeader is on answers of the app.
+const backendHeader = "X-Backend"
 
-// A keep is the app behind the program, which notes all that reaches it.
-type keep struct {
+// A backend is the app behind the program, which notes all that reaches it.
+type backend struct {
 	app *demo.App
 
 	// judge, if set before the program starts, may answer a hook in the place
 	// of the app.
-	judge func(w http.ResponseWriter, path string, t tale) bool
+	judge func(w http.ResponseWriter, path string, t hookEvent) bool
 
 	mu        sync.Mutex
 	addresses map[string]bool // that the directory names
 	visits    []string        // method and target of what is no hook
-	tales     []tale
+	events    []hookEvent
 	refused   []string // hooks without a good signature
 }
 
-// A tale is one thing that the app was told.
-type tale struct {
+// A hookEvent is what one hook was told.
+type hookEvent struct {
 	Type string `json:"type"`
 	Data struct {
 		Login    string `json:"login"`
@@ -47,21 +47,21 @@ type tale struct {
 	} `json:"data"`
 }
 
-func newKeep(app *demo.App, accounts []demo.Account) *keep {
-	k := &keep{app: app, addresses: make(map[string]bool)}
+func newBackend(app *demo.App, accounts []demo.Account) *backend {
+	b := &backend{app: app, addresses: make(map[string]bool)}
 	for _, a := range accounts {
-		k.know(a.Email)
+		b.know(a.Email)
 	}
-	return k
+	return b
 }
 
-func (k *keep) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set(keepHeader, "1")
+func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set(backendHeader, "1")
 	if !strings.HasPrefix(r.URL.Path, "/hooks/") {
-		k.mu.Lock()
-		k.visits = append(k.visits, r.Method+" "+r.RequestURI)
-		k.mu.Unlock()
-		k.app.ServeHTTP(w, r)
+		b.mu.Lock()
+		b.visits = append(b.visits, r.Method+" "+r.RequestURI)
+		b.mu.Unlock()
+		b.app.ServeHTTP(w, r)
 		return
 	}
 	body, err := io.ReadAll(r.Body)
@@ -69,50 +69,50 @@ func (k *keep) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	var h tale
+	var h hookEvent
 	if err := json.Unmarshal(body, &h); err != nil || strings.Contains(string(body), expanded) || strings.Contains(string(body), looted) {
-		k.note(&k.refused, string(body))
+		b.note(&b.refused, string(body))
 	}
-	k.mu.Lock()
-	k.tales = append(k.tales, h)
-	k.mu.Unlock()
-	if k.judge != nil && k.judge(w, r.URL.Path, h) {
+	b.mu.Lock()
+	b.events = append(b.events, h)
+	b.mu.Unlock()
+	if b.judge != nil && b.judge(w, r.URL.Path, h) {
 		return
 	}
 	rec := httptest.NewRecorder()
-	k.app.ServeHTTP(rec, r)
+	b.app.ServeHTTP(rec, r)
 	if rec.Code == http.StatusUnauthorized {
-		k.note(&k.refused, r.RequestURI)
+		b.note(&b.refused, r.RequestURI)
 	}
 	w.WriteHeader(rec.Code)
 	_, _ = rec.Body.WriteTo(w)
 }
 
-func (k *keep) note(list *[]string, text string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (b *backend) note(list *[]string, text string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	*list = append(*list, text)
 }
 
 // seen returns method and target of all requests that are no hooks.
-func (k *keep) seen() []string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return slices.Clone(k.visits)
+func (b *backend) seen() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.visits)
 }
 
 // forged returns what came as a hook and was none.
-func (k *keep) forged() []string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return slices.Clone(k.refused)
+func (b *backend) forged() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.refused)
 }
 
 // lookups returns the logins that the app was asked for.
-func (k *keep) lookups() (logins []string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, h := range k.tales {
+func (b *backend) lookups() (logins []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, h := range b.events {
 		if h.Type == "account.lookup" {
 			logins = append(logins, h.Data.Login)
 		}
@@ -121,10 +121,10 @@ func (k *keep) lookups() (logins []string) {
 }
 
 // passwords returns the new passwords of an account, oldest first.
-func (k *keep) passwords(account string) (values []string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	for _, h := range k.tales {
+func (b *backend) passwords(account string) (values []string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, h := range b.events {
 		if h.Type == "password.changed" && h.Data.Account.ID == account {
 			values = append(values, h.Data.Password.Value)
 		}
@@ -145,23 +145,23 @@ func serve(t *testing.T, h http.Handler) string {
 type eavesdropper struct {
 	address string
 
-	mu    sync.Mutex
-	talks []*talk
+	mu       sync.Mutex
+	sessions []*session
 }
 
-// A talk is one connection.
-type talk struct {
+// A session is one connection.
+type session struct {
 	mu   sync.Mutex
 	said bytes.Buffer
 }
 
-func (t *talk) Write(p []byte) (int, error) {
+func (t *session) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.said.Write(p)
 }
 
-func (t *talk) bytes() []byte {
+func (t *session) bytes() []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return bytes.Clone(t.said.Bytes())
@@ -198,9 +198,9 @@ func (e *eavesdropper) carry(in net.Conn, relay string) {
 		return
 	}
 	defer out.Close()
-	said := new(talk)
+	said := new(session)
 	e.mu.Lock()
-	e.talks = append(e.talks, said)
+	e.sessions = append(e.sessions, said)
 	e.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
@@ -217,8 +217,8 @@ func (e *eavesdropper) carry(in net.Conn, relay string) {
 func (e *eavesdropper) dialogues() (commands []string, messages [][]byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, talk := range e.talks {
-		rest := talk.bytes()
+	for _, session := range e.sessions {
+		rest := session.bytes()
 		for len(rest) > 0 {
 			line, after, _ := bytes.Cut(rest, []byte("\r\n"))
 			commands, rest = append(commands, string(line)), after
@@ -254,7 +254,7 @@ func (e *eavesdropper) check(s *siege) {
 			s.tr.Violation("the relay was told %q", line)
 			continue
 		}
-		if to := found[3]; to != "" && !s.keep.returned(to) {
+		if to := found[3]; to != "" && !s.backend.returned(to) {
 			s.tr.Violation("a mail went to %q, which the directory did not return", to)
 		}
 	}
@@ -316,15 +316,15 @@ func checkMessage(s *siege, m []byte) {
 }
 
 // returned tells whether the directory has named an address.
-func (k *keep) returned(address string) bool {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.addresses[address]
+func (b *backend) returned(address string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.addresses[address]
 }
 
 // know adds an address that the directory names, as it stands in an envelope.
-func (k *keep) know(address string) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.addresses[address] = true
+func (b *backend) know(address string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.addresses[address] = true
 }

@@ -92,7 +92,7 @@ func TestTrialAttackFraming(t *testing.T) {
 			}
 		}
 	})
-	for _, seen := range s.keep.seen() {
+	for _, seen := range s.backend.seen() {
 		i, _ := strconv.Atoi(seen[strings.LastIndexByte(seen, '-')+1:])
 		s.tr.Violation("the app saw %s, which stood in %+q", seen, tries[i])
 	}
@@ -191,11 +191,11 @@ func TestTrialAttackHTTP2(t *testing.T) {
 		if status == "500" || status == "502" || status == "101" || strings.Contains(fmt.Sprint(header), "evil.test") {
 			s.tr.Violation("%q is answered %s with %q", tries[i].header, status, header)
 		}
-		if status == "200" && header["cache-control"] != "no-store" && header[strings.ToLower(keepHeader)] == "" {
+		if status == "200" && header["cache-control"] != "no-store" && header[strings.ToLower(backendHeader)] == "" {
 			s.tr.Violation("%q is answered with %q", tries[i].header, header)
 		}
 	})
-	for _, seen := range s.keep.seen() {
+	for _, seen := range s.backend.seen() {
 		if !strings.HasSuffix(seen, " *") { // the path of no resource
 			s.tr.Violation("the app saw %s", seen)
 		}

@@ -81,10 +81,10 @@ func TestTrialAttackMail(t *testing.T) {
 		s.Env["ATTACK_SECRET"] = expanded
 		s.amend("\tdialect buddy\n", "\tdialect buddy {\n\t\tapp_id "+buddyApp+"\n\t\tshared_secret {env.BUDDY_SECRET}\n\t\tcaller_text\n\t}\n")
 		for i := range answers {
-			s.keep.know(fmt.Sprintf("guest-%d@example.com", i))
-			s.keep.know(known[i])
+			s.backend.know(fmt.Sprintf("guest-%d@example.com", i))
+			s.backend.know(known[i])
 		}
-		s.keep.judge = func(w http.ResponseWriter, path string, h tale) bool {
+		s.backend.judge = func(w http.ResponseWriter, path string, h hookEvent) bool {
 			var i int
 			if n, _ := fmt.Sscanf(h.Data.Login, "guest-%d", &i); h.Type == "account.lookup" && n == 1 && i < len(answers) {
 				fmt.Fprint(w, answers[i])
@@ -120,14 +120,14 @@ func TestTrialAttackMail(t *testing.T) {
 			s.hit(s.spell(buddyCall("POST", body)))
 		}
 	})
-	s.until("the app was asked for all", func() bool {
-		asked := s.keep.lookups()
+	s.untilNone("guests the app was not asked for", func() (left int) {
+		asked := s.backend.lookups()
 		for i := range answers {
 			if !slices.Contains(asked, fmt.Sprintf("guest-%d", i)) {
-				return false
+				left++
 			}
 		}
-		return true
+		return left
 	})
 	tokens := make([]string, good)
 	for i := range good {

@@ -98,7 +98,7 @@ func TestTrialAttackPassword(t *testing.T) {
 			}
 		}
 	}
-	if got := s.keep.passwords(accounts[0].ID); len(got) != 1 || !strings.Contains(got[0], "legacy") {
+	if got := s.backend.passwords(accounts[0].ID); len(got) != 1 || !strings.Contains(got[0], "legacy") {
 		s.tr.Violation("of the refused passwords the app got %q", got)
 	}
 
@@ -125,7 +125,7 @@ func TestTrialAttackPassword(t *testing.T) {
 			s.tr.Violation("%+q is answered %d: %s", password, r.Status, r.Body)
 			return
 		}
-		got := s.keep.passwords(account.ID)
+		got := s.backend.passwords(account.ID)
 		if i == 0 {
 			got = got[1:]
 		}

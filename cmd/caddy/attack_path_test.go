@@ -31,7 +31,7 @@ func TestTrialAttackPath(t *testing.T) {
 	t.Parallel()
 	s := besiege(t, "paths that lead around us", people(1), func(s *siege) {
 		s.amend("\t\ttake_over /forgot-password*", "\t\ttake_over /forgot-password* /signin/lost-key")
-		s.keep.judge = func(w http.ResponseWriter, _ string, h tale) bool {
+		s.backend.judge = func(w http.ResponseWriter, _ string, h hookEvent) bool {
 			if h.Data.Login != "keeper" {
 				w.WriteHeader(http.StatusNotFound)
 				fmt.Fprint(w, `{"accounts":[]}`)
@@ -88,7 +88,7 @@ func TestTrialAttackPath(t *testing.T) {
 			}
 		}
 	})
-	for _, request := range s.keep.seen() {
+	for _, request := range s.backend.seen() {
 		s.tr.Violation("the app saw %s", request)
 	}
 	s.inPaths = true
@@ -99,7 +99,7 @@ func TestTrialAttackPath(t *testing.T) {
 		"/forgotten", "/signin/lost-keys", "/password-resetter", "/user/bob", "/users", "/users/password-hints", "/devices/current", "/api/User/authpsw", "/v2/app/users", "/user",
 	} {
 		s.do("GET", target, "")
-		if !slices.Contains(s.keep.seen(), "GET "+target) {
+		if !slices.Contains(s.backend.seen(), "GET "+target) {
 			t.Errorf("the app did not see its own %s", target)
 		}
 	}

@@ -121,7 +121,7 @@ func (s *siege) ask(w way, login string) phrase {
 // never for a part of one, or for one that was read into a request.
 func (s *siege) checkLookups() {
 	s.t.Helper()
-	for _, login := range s.keep.lookups() {
+	for _, login := range s.backend.lookups() {
 		if _, typed := s.typed.Load(login); !typed && login != "keeper" {
 			s.tr.Violation("the app was asked for %q, which nobody typed", login)
 		}

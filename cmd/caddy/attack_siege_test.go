@@ -36,9 +36,9 @@ const (
 type siege struct {
 	*world
 	strangers
-	tr    *trial.Trial
-	keep  *keep
-	relay *eavesdropper
+	tr      *trial.Trial
+	backend *backend
+	relay   *eavesdropper
 
 	mark      string // in what attackers send; stands in no log
 	secrets   []string
@@ -56,8 +56,8 @@ func besiege(t *testing.T, attack string, accounts []demo.Account, prepare ...fu
 	s.mark = fmt.Sprintf("mk%016x", s.tr.Rand(1<<32).Uint64())
 	accounts = append(accounts, demo.Account{ID: "9999", Login: "keeper", Email: "keeper@example.com", Name: "Person"})
 	s.employ(accounts, nil)
-	s.keep = newKeep(s.App, accounts)
-	s.Env["RESET_APP"] = serve(t, s.keep)
+	s.backend = newBackend(s.App, accounts)
+	s.Env["RESET_APP"] = serve(t, s.backend)
 	s.tapRelay()
 	_, port, _ := net.SplitHostPort(strings.TrimPrefix(s.Site, "http://"))
 	s.Env["RESET_SITE"] = "http://:" + port
@@ -148,7 +148,7 @@ func (s *siege) judge(what string, r reply) {
 			bad("holds a secret: %q", r.Raw)
 		}
 	}
-	if r.Header.Get("Server") != "Caddy" || r.Header.Get(keepHeader) != "" {
+	if r.Header.Get("Server") != "Caddy" || r.Header.Get(backendHeader) != "" {
 		return // of net/http, which had no request, or of the app
 	}
 	if (r.Status == http.StatusBadRequest || r.Status == http.StatusMethodNotAllowed) && r.Body == "" && r.Header.Get("Content-Type") == "" {
@@ -220,7 +220,7 @@ func (s *siege) lift() {
 		s.checkLookups()
 	}
 	s.relay.check(s)
-	for _, request := range s.keep.forged() {
+	for _, request := range s.backend.forged() {
 		s.tr.Violation("a forged hook reached the app: %s", request)
 	}
 	s.checkWritten()
@@ -247,17 +247,10 @@ var (
 	dealt    = regexp.MustCompile(`"(?:reset ended without a mail|mail handed to the relay)".*"reference":"([0-9A-Z-]{9})"`)
 )
 
-// settle waits until every request for a mail has been dealt with, as long as
-// their number falls.
+// settle waits until every request for a mail has been dealt with.
 func (s *siege) settle() {
 	s.t.Helper()
-	for left := s.open(); left > 0; {
-		s.until("more requests have been dealt with", func() bool {
-			before := left
-			left = s.open()
-			return left < before
-		})
-	}
+	s.untilNone("requests for a mail that wait", s.open)
 }
 
 // open returns how many requests for a mail wait.

@@ -27,7 +27,7 @@ func TestTrialAttackUnicode(t *testing.T) {
 	s := besiege(t, "logins that look or fold alike", nil, func(s *siege) {
 		path := s.write("accounts.csv", []byte("id,login,email\n1,"+login+","+address+"\n9999,keeper,keeper@example.com\n"))
 		s.amend("directory webhook http://{$RESET_APP:127.0.0.1:3000}/hooks/lookup", "directory file "+path)
-		s.keep.know(address)
+		s.backend.know(address)
 	})
 	var twins []string
 	for _, name := range []string{login, address} {

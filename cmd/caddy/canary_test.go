@@ -25,7 +25,7 @@ func TestSecretsStayInside(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c := newCanaries(w)
-	var app mood
+	var app ailingHooks
 	w.employ([]demo.Account{
 		{ID: "1001", Login: c.login, Email: c.address, Name: c.name},
 		{ID: "1002", Login: "bob", Email: "bob@example.com"},

@@ -198,8 +198,8 @@ func TestDialectRetryStorm(t *testing.T) {
 // dealtWith waits until n requests for a mail have come to their end.
 func (w *world) dealtWith(n int) {
 	w.t.Helper()
-	w.until("all requests have been dealt with", func() bool {
+	w.untilNone("requests that wait", func() int {
 		log := w.log.String()
-		return strings.Count(log, "mail handed to the relay")+strings.Count(log, "reset ended without a mail") >= n
+		return n - strings.Count(log, "mail handed to the relay") - strings.Count(log, "reset ended without a mail")
 	})
 }

@@ -175,12 +175,12 @@ func newStopwatch(c *crowd, tr *trial.Trial, r *rand.Rand) *stopwatch {
 	return &stopwatch{crowd: c, trial: tr, rand: r, line: k, visitor: new(strangers).visitor}
 }
 
-// A couple returns the logins of the next pair.
-type couple func() [2]string
+// loginPairs returns the logins of the next pair.
+type loginPairs func() [2]string
 
 // draw takes logins by chance, from the same place of both lists where they are
 // of one length.
-func (s *stopwatch) draw(a, b []string) couple {
+func (s *stopwatch) draw(a, b []string) loginPairs {
 	return func() [2]string {
 		n := s.rand.IntN(min(len(a), len(b)))
 		return [2]string{a[n], b[n]}
@@ -188,7 +188,7 @@ func (s *stopwatch) draw(a, b []string) couple {
 }
 
 // each takes one login after the other.
-func (s *stopwatch) each(a, b []string) couple {
+func (s *stopwatch) each(a, b []string) loginPairs {
 	n := -1
 	return func() [2]string {
 		n = (n + 1) % min(len(a), len(b))
@@ -206,7 +206,7 @@ const (
 )
 
 // judge measures a contest and reports what can be told.
-func (s *stopwatch) judge(name string, pairs, status int, say func(string) phrase, next couple) {
+func (s *stopwatch) judge(name string, pairs, status int, say func(string) phrase, next loginPairs) {
 	s.crowd.t.Helper()
 	areas := s.measure(pairs, status, say, next)
 	s.trial.Figures(describe(name, areas))
@@ -221,7 +221,7 @@ func (s *stopwatch) judge(name string, pairs, status int, say func(string) phras
 
 // measure times pairs of requests that differ in their login alone. Which of a
 // pair comes first is left to chance.
-func (s *stopwatch) measure(pairs, status int, say func(string) phrase, next couple) (areas [columns]auc.Area) {
+func (s *stopwatch) measure(pairs, status int, say func(string) phrase, next loginPairs) (areas [columns]auc.Area) {
 	s.crowd.t.Helper()
 	var took [columns][2][]time.Duration
 	page := phrase{"GET", "/", nil, ""}.wire(s.crowd.Site)

@@ -123,18 +123,18 @@ func (f *flood) begin() {
 	f.gauge = f.crowd.gauge()
 }
 
-// A heard is what a flood was answered: how often, by what it says without what
+// answers are what a flood was answered: how often, by what it says without what
 // is new in each answer.
-type heard struct {
+type answers struct {
 	mu    sync.Mutex
 	known [2]map[string]int // for logins with an account, and without
 }
 
 // pour sends n requests from many visitors at once. say returns the request for
 // a login.
-func (f *flood) pour(what string, n int, say func(login string, r *rand.Rand) []byte) *heard {
+func (f *flood) pour(what string, n int, say func(login string, r *rand.Rand) []byte) *answers {
 	f.t.Helper()
-	h := &heard{known: [2]map[string]int{{}, {}}}
+	h := &answers{known: [2]map[string]int{{}, {}}}
 	began := time.Now()
 	var left atomic.Int64
 	left.Store(int64(n))
@@ -184,7 +184,7 @@ func (f *flood) pour(what string, n int, say func(login string, r *rand.Rand) []
 
 // expect holds that nothing but these statuses was answered, all of them, and
 // that nothing in them depends on the account.
-func (f *flood) expect(what string, h *heard, statuses ...string) {
+func (f *flood) expect(what string, h *answers, statuses ...string) {
 	f.t.Helper()
 	for side := range h.known {
 		for text := range h.known[side] {

@@ -55,17 +55,17 @@ func (w *world) admin(path string) []byte {
 	return b
 }
 
-// A mood is how the hooks answer in place of the app, if a status is set.
-type mood struct{ answer atomic.Pointer[hookAnswer] }
+// ailingHooks are how the hooks answer in place of the app, if a status is set.
+type ailingHooks struct{ answer atomic.Pointer[hookAnswer] }
 
 type hookAnswer struct {
 	status int
 	body   string
 }
 
-func (m *mood) set(status int, body string) { m.answer.Store(&hookAnswer{status, body}) }
+func (m *ailingHooks) set(status int, body string) { m.answer.Store(&hookAnswer{status, body}) }
 
-func (m *mood) wrap(app http.Handler) http.Handler {
+func (m *ailingHooks) wrap(app http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := m.answer.Load()
 		if a == nil || a.status == 0 || !strings.HasPrefix(r.URL.Path, "/hooks/") {

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -105,6 +106,7 @@ func TestTrialFullDisk(t *testing.T) {
 		if !p.asksOnce() {
 			refused++
 			if refused == 1 { // it is told again after some time
+				p.until("there is an alarm", func() bool { return strings.Contains(p.log.String()[p.read:], `"alarm":true`) })
 				p.told("reset.db", "no space left on device", "free some space")
 			}
 		}

@@ -195,6 +195,19 @@ func (w *world) until(what string, done func() bool) {
 	}
 }
 
+// untilNone waits until nothing is left of what is counted, as long as it gets
+// less: on a busy machine much takes more than its minute.
+func (w *world) untilNone(what string, left func() int) {
+	w.t.Helper()
+	for n := left(); n > 0; {
+		w.until("there is less of "+what, func() bool {
+			before := n
+			n = left()
+			return n < before
+		})
+	}
+}
+
 // mail waits for the n-th mail to an address, counted from 1.
 func (w *world) mail(to string, n int) demo.Mail {
 	w.t.Helper()
