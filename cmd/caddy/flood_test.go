@@ -30,7 +30,7 @@ const (
 // keeps nobody else from being served, and is over when it stops. Spans and the
 // bound of the queue are small here, so that all of them are met.
 func TestTrialFlood(t *testing.T) {
-	t.Parallel()
+	trial.Beside(t)
 	tr := trial.New(t, "floods, bounds met")
 	const queue = 200
 	f := newFlood(t, tr, queue, "mails 200/1s", func(c *crowd) {

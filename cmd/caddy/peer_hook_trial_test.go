@@ -17,7 +17,7 @@ import (
 // is true, the password goes nowhere else, and what is not final is handed over
 // again, the same message under the same id, until it is applied once.
 func TestTrialHooks(t *testing.T) {
-	t.Parallel()
+	trial.Beside(t)
 	tr := trial.New(t, "apps that misbehave when they take a password")
 	tryHooks(t, tr, hurriedPace, tr.Size(1, 4), nil)
 }

@@ -125,7 +125,7 @@ func lookedUp(body string) func(*hookCall) {
 // same, no mail goes anywhere but to an address that is one, and the mail comes
 // once the app is well.
 func TestTrialLookups(t *testing.T) {
-	t.Parallel()
+	trial.Beside(t)
 	tr := trial.New(t, "apps that misbehave when they look up an account")
 	tryLookups(t, tr, hurriedPace, tr.Size(1, 6), nil)
 }

@@ -18,7 +18,7 @@ import (
 // server says is logged, and once it is well the mail arrives. Meanwhile other
 // sites and the app go on.
 func TestTrialRelays(t *testing.T) {
-	t.Parallel()
+	trial.Beside(t)
 	tr := trial.New(t, "mail servers that misbehave")
 	tryRelays(t, tr, hurriedPace, tr.Size(1, 4), nil)
 }
@@ -156,7 +156,7 @@ func (r *relayTry) afterwards() error {
 // it would lock the account. The operator is called once, and all mails go out
 // when the login is mended.
 func TestTrialRefusedLogin(t *testing.T) {
-	t.Parallel()
+	trial.Beside(t)
 	tr := trial.New(t, "mail server that refuses our login, with mails waiting")
 	w := newPeerWorld(t, hurriedPace, 2000)
 	good := &tls.Config{Certificates: []tls.Certificate{w.certificate()}}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/trial"
 )
@@ -97,6 +98,7 @@ func TestTrialFullDisk(t *testing.T) {
 	tr := trial.New(t, "file system full or read-only")
 	asks := tr.Size(40, 400)
 	p := newPatient(t, asks+8, (*patient).onSmallDisk)
+	p.patience = 4 * time.Minute // at night, for all of them
 	p.mail(p.people[0].Email, 1)
 	ballast := filepath.Join(p.dir, "ballast")
 	p.fill(ballast)

@@ -73,6 +73,16 @@ func Alone(t testing.TB) {
 	}
 }
 
+// Beside lets a test run beside others, except in a campaign: at their night
+// size, tests that shorten the times of a program would make it miss them by
+// what they ask of the machine together.
+func Beside(t *testing.T) {
+	t.Helper()
+	if !night() {
+		t.Parallel()
+	}
+}
+
 // Size returns how often to try: ci in `go test ./...`, night in a campaign.
 func (tr *Trial) Size(ci, atNight int) int {
 	if night() {
