@@ -91,8 +91,9 @@ type flood struct {
 	strangers
 	trial    *trial.Trial
 	gauge    *gauge
-	other    string       // base URL of the second site
-	queue    int          // bound of each
+	other    string // base URL of the second site
+	queue    int    // bound of each
+	begun    time.Time
 	reserve  atomic.Int32 // accounts in use that no flood asks for
 	stream   uint64
 	accepted atomic.Int64
@@ -103,7 +104,7 @@ const floodAccounts = 600
 
 func newFlood(t *testing.T, tr *trial.Trial, queue int, mails string, prepare func(*crowd)) *flood {
 	t.Helper()
-	f := &flood{trial: tr, queue: queue, other: "http://" + freeAddress(t)}
+	f := &flood{trial: tr, queue: queue, other: "http://" + freeAddress(t), begun: time.Now()}
 	plan := crowdPlan{accounts: floodAccounts, global: mails, servers: "protocols h1 h2c", other: f.other}
 	if queue < 1000 {
 		plan.site = "link_ttl 1s"
