@@ -112,8 +112,9 @@ func (f *flood) swept() {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	// An account has a mail a minute at most, and ten a day: its record, and the
-	// times at which the record may be forgotten if no later mail counts.
+	// Of an account stays its record and, for each mail of the day, the time at
+	// which the record might be forgotten. Here it has about a mail a minute, and
+	// some more since its links live for a second.
 	mails := min(1+int(time.Since(f.begun)/time.Minute), 10)
 	if most := (3 + 2*mails) * floodAccounts; rows > most {
 		f.trial.Violation("%d rows are left when all has expired, more than %d", rows, most)
