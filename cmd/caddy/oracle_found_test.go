@@ -98,7 +98,7 @@ func TestStory(t *testing.T) {
 			s.given = append(s.given, promised("x", changed))
 			s.attempts = append(s.attempts, handed("1", "x", http.StatusConflict, 1))
 		}, s.outcomes, "does not grow"},
-		{"a mail too many", func() { s.again = -1 }, s.mails, "times, with -1 faults"},
+		{"a mail too many", func() { s.again = -1 }, s.mails, "times, with -"},
 		{"a mail to somebody else", func() {
 			for n := range s.asked {
 				s.asked[n].owner = everybody[n%2+1]
