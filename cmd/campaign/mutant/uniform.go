@@ -61,7 +61,7 @@ var sameForAll = []Mutant{
 		return nil, nil, nil, ErrCode
 	}
 `,
-		Run: "^TestAskingBeforeALinkEndsLocksNobodyOut$",
+		Run: "^TestWhatBecomesOfAMail$",
 	},
 	{
 		Gone: "an account without an address is like none",
