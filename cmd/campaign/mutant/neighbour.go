@@ -113,7 +113,8 @@ var neighbours = []Mutant{
 	{
 		Gone:    "a panic while a configuration is loaded is an error of it",
 		File:    "caddymodule/app.go",
-		Old:     "\tdefer asError(ctx, &err)\n",
+		Old:     "func asError(ctx caddy.Context, err *error) {\n\tif e := recover(); e != nil {",
+		New:     "func asError(ctx caddy.Context, err *error) {\n\tif e := any(nil); e != nil {",
 		Package: "./cmd/caddy",
 		Run:     "^TestTrialPanicWhileLoading$",
 	},
