@@ -108,6 +108,7 @@ func TestDiskRefusesWrites(t *testing.T) {
 	}
 
 	mend()
+	s.SetCalm(0)
 	// The first closure after the fault writes nothing, and is committed all
 	// the same.
 	commits2 := s.Commits()
@@ -120,6 +121,9 @@ func TestDiskRefusesWrites(t *testing.T) {
 	mustPut(t, s, "a", "3")
 	if got := mustGet(t, s, "a"); got != "3" {
 		t.Errorf("after the fault: %q", got)
+	}
+	if log.count("can write again") != 1 {
+		t.Error("want one line in the log when it can write again")
 	}
 }
 

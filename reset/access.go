@@ -141,7 +141,7 @@ func (s *Site) Cancel(ctx context.Context, tokenText string, client netip.Addr) 
 		if r.Change != nil && r.Change.ID == g.Change {
 			if lost = r.Change.Replaced; lost {
 				notice.Reference, notice.To = g.Reference, &r.Account
-				if err := s.addNotice(tx, notice, now); err != nil {
+				if err := s.addJob(tx, jobNotice, notice, now); err != nil {
 					return err
 				}
 			}

@@ -123,8 +123,7 @@ func (e *ending) replaced(tx kv.Tx, r *record) error {
 	// Without an answer nobody knows whether a cancelled change was applied.
 	if e.verdict == Applied || e.verdict == Retry && r.Change == nil {
 		e.noticed = true
-		e.notice.To = &e.account
-		if err := e.site.addNotice(tx, e.notice, e.now); err != nil {
+		if err := e.site.addJob(tx, jobNotice, e.notice, e.now); err != nil {
 			return err
 		}
 	}

@@ -3,8 +3,6 @@ package reset
 import (
 	"context"
 	"time"
-
-	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
 
 // newNotice prepares a mail that tells the owner of an account what became of
@@ -15,10 +13,6 @@ func (s *Site) newNotice(l LetterKind, to Account, reference string, at time.Tim
 	j := s.newJob(jobNotice, time.Now(), reference)
 	j.Letter, j.To, j.Created = l, &to, at.UnixMilli()
 	return j
-}
-
-func (s *Site) addNotice(tx kv.Tx, j job, due time.Time) error {
-	return s.addJob(tx, jobNotice, j, due)
 }
 
 // runNotice makes one attempt at a notice.

@@ -125,7 +125,7 @@ func (s *Site) endChange(tx kv.Tx, h *heldJob, r *record, now time.Time, notice 
 		return err
 	}
 	notice.To = &r.Account
-	if err := s.addNotice(tx, notice, due); err != nil {
+	if err := s.addJob(tx, jobNotice, notice, due); err != nil {
 		return err
 	}
 	return h.remove(tx)

@@ -146,25 +146,7 @@ type eavesdropper struct {
 	address string
 
 	mu       sync.Mutex
-	sessions []*session
-}
-
-// A session is one connection.
-type session struct {
-	mu   sync.Mutex
-	said bytes.Buffer
-}
-
-func (t *session) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.said.Write(p)
-}
-
-func (t *session) bytes() []byte {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return bytes.Clone(t.said.Bytes())
+	sessions []*logBuffer // what was said on each connection
 }
 
 func eavesdrop(t testing.TB, relay string) *eavesdropper {
@@ -198,7 +180,7 @@ func (e *eavesdropper) carry(in net.Conn, relay string) {
 		return
 	}
 	defer out.Close()
-	said := new(session)
+	said := new(logBuffer)
 	e.mu.Lock()
 	e.sessions = append(e.sessions, said)
 	e.mu.Unlock()
@@ -218,7 +200,7 @@ func (e *eavesdropper) dialogues() (commands []string, messages [][]byte) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, session := range e.sessions {
-		rest := session.bytes()
+		rest := []byte(session.String())
 		for len(rest) > 0 {
 			line, after, _ := bytes.Cut(rest, []byte("\r\n"))
 			commands, rest = append(commands, string(line)), after

@@ -44,10 +44,10 @@ var crashMutants = []struct {
 	{
 		"the notice is queued after the change has ended, and not with it",
 		[]edit{
-			{"reset/slot.go", "if err := s.addNotice(tx, notice, due); err != nil {", "if err := error(nil); err != nil {"},
+			{"reset/slot.go", "if err := s.addJob(tx, jobNotice, notice, due); err != nil {", "if err := error(nil); err != nil {"},
 			{
 				"reset/attempt.go", "\t\te.count()\n",
-				"\t\tif e.spare == nil {\n\t\t\te.notice.To = &e.account\n\t\t\t_ = s.persist(store, func(tx kv.Tx) error { return s.addNotice(tx, e.notice, e.now) })\n\t\t}\n\t\te.count()\n",
+				"\t\tif e.spare == nil {\n\t\t\t_ = s.persist(store, func(tx kv.Tx) error { return s.addJob(tx, jobNotice, e.notice, e.now) })\n\t\t}\n\t\te.count()\n",
 			},
 		},
 		"reset.(*Site).attempt ", "without a notice",

@@ -290,7 +290,7 @@ func secret() string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// logBuffer collects what the program writes.
+// logBuffer collects what the program writes, or says to a peer.
 type logBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer

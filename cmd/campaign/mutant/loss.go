@@ -152,7 +152,7 @@ var nothingLost = []Mutant{
 	{
 		Gone: "a change ends together with the notice of it",
 		File: "reset/slot.go",
-		Old:  "if err := s.addNotice(tx, notice, due); err != nil {",
+		Old:  "if err := s.addJob(tx, jobNotice, notice, due); err != nil {",
 		New:  "if err := error(nil); err != nil {",
 		Run:  "^TestTrialStateMachine$",
 	},
