@@ -47,7 +47,7 @@ var crashMutants = []struct {
 			{"reset/slot.go", "if err := s.addJob(tx, jobNotice, notice, due); err != nil {", "if err := error(nil); err != nil {"},
 			{
 				"reset/attempt.go", "\t\te.count()\n",
-				"\t\tif e.spare == nil {\n\t\t\t_ = s.persist(store, func(tx kv.Tx) error { return s.addJob(tx, jobNotice, e.notice, e.now) })\n\t\t}\n\t\te.count()\n",
+				"\t\tif e.noticed && e.spare == nil {\n\t\t\t_ = s.persist(store, func(tx kv.Tx) error { return s.addJob(tx, jobNotice, e.notice, e.now) })\n\t\t}\n\t\te.count()\n",
 			},
 		},
 		"reset.(*Site).attempt ", "without a notice",
