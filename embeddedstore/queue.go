@@ -10,6 +10,7 @@ import (
 // An update waits in the queue for its turn, then in a batch for its commit.
 type update struct {
 	fn     func(kv.Tx) error
+	yields bool       // see [kv.Yielding]
 	result chan error // has room for the one result
 
 	ran chan struct{} // set when taken; closed when fn has run
@@ -21,7 +22,8 @@ type queue struct {
 	wake chan struct{} // has a token if something may have changed
 
 	mu      sync.Mutex
-	waiting []*update
+	waiting []*update // that somebody waits for
+	patient []*update // that yield
 	closed  bool
 }
 
@@ -32,21 +34,27 @@ func (q *queue) push(u *update) bool {
 	if q.closed {
 		return false
 	}
-	q.waiting = append(q.waiting, u)
+	line := q.line(u)
+	*line = append(*line, u)
 	q.poke()
 	return true
 }
 
-// pop takes the first update; ran will be closed when its closure has run.
-func (q *queue) pop(ran chan struct{}) *update {
+// pop takes the next update, one that yields only if patient and no other waits;
+// ran will be closed when its closure has run.
+func (q *queue) pop(patient bool, ran chan struct{}) *update {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == 0 {
+	line := &q.waiting
+	if len(*line) == 0 && patient {
+		line = &q.patient
+	}
+	if len(*line) == 0 {
 		return nil
 	}
-	u := q.waiting[0]
-	q.waiting[0] = nil
-	q.waiting = q.waiting[1:]
+	u := (*line)[0]
+	(*line)[0] = nil
+	*line = (*line)[1:]
 	u.ran = ran
 	return u
 }
@@ -57,8 +65,9 @@ func (q *queue) withdraw(u *update) (ran chan struct{}) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if u.ran == nil {
-		i := slices.Index(q.waiting, u)
-		q.waiting = slices.Delete(q.waiting, i, i+1)
+		line := q.line(u)
+		i := slices.Index(*line, u)
+		*line = slices.Delete(*line, i, i+1)
 	}
 	return u.ran
 }
@@ -67,7 +76,7 @@ func (q *queue) withdraw(u *update) (ran chan struct{}) {
 func (q *queue) state() (waiting int, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.waiting), q.closed
+	return len(q.waiting) + len(q.patient), q.closed
 }
 
 // close lets no further update in.
@@ -76,6 +85,13 @@ func (q *queue) close() {
 	defer q.mu.Unlock()
 	q.closed = true
 	q.poke()
+}
+
+func (q *queue) line(u *update) *[]*update {
+	if u.yields {
+		return &q.patient
+	}
+	return &q.waiting
 }
 
 func (q *queue) poke() {

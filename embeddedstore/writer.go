@@ -103,7 +103,7 @@ func (s *Store) commit() {
 	if failed != nil && running == nil {
 		// No closure has run, and none will: a queue that cannot move must not
 		// keep its callers.
-		for u := s.queue.pop(ran); u != nil; u = s.queue.pop(ran) {
+		for u := s.queue.pop(true, ran); u != nil; u = s.queue.pop(true, ran) {
 			batch = append(batch, u)
 		}
 		close(ran)
@@ -117,12 +117,17 @@ func (s *Store) commit() {
 func (s *Store) run(tx *bbolt.Tx, ran chan struct{}, batch *[]*update) (wrote bool, err error) {
 	defer close(ran)
 	r := &reader{bucket: tx.Bucket(bucket), path: s.path}
-	written := 0
+	written, urgent, yielding := 0, 0, 0
 	// The last one may be as large as an update can be.
 	for len(*batch) < maxBatch && written <= maxBatchBytes-kv.MaxBytes {
-		u := s.queue.pop(ran)
+		u := s.queue.pop(urgent == 0 || yielding <= urgent/yieldingShare, ran)
 		if u == nil {
 			break
+		}
+		if u.yields {
+			yielding++
+		} else {
+			urgent++
 		}
 		*batch = append(*batch, u)
 		s.updates.Add(1)

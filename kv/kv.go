@@ -40,6 +40,18 @@ var ErrUnknown = errors.New("outcome of the update unknown")
 // was stored.
 var ErrLimit = errors.New("beyond the bounds of one transaction")
 
+type yielding struct{}
+
+// Yielding returns a context whose updates give way to those of others: they
+// are work that nobody waits for. An engine may put them off for a moment, never
+// for good.
+func Yielding(ctx context.Context) context.Context {
+	return context.WithValue(ctx, yielding{}, true)
+}
+
+// Yields reports whether ctx comes from [Yielding].
+func Yields(ctx context.Context) bool { return ctx.Value(yielding{}) != nil }
+
 // A Pair is one row of a Scan.
 type Pair struct {
 	Key, Value []byte
