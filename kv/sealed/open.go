@@ -2,6 +2,7 @@ package sealed
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -61,6 +62,7 @@ func open(ctx context.Context, inner kv.Store, o Options) (*Store, error) {
 		}
 	}
 	s.secrets = raised
+	s.macs.New = func() any { return hmac.New(sha256.New, s.secrets.indexKey[:]) }
 	s.aead, err = chacha20poly1305.NewX(raised.dataKey[:])
 	return s, err
 }
