@@ -98,14 +98,17 @@ func atomRune(r rune) bool {
 
 // asciiDomain checks a domain and returns it in A-labels.
 func asciiDomain(s string) (string, error) {
-	ascii, err := idna.Lookup.ToASCII(s)
-	if err != nil {
-		return "", errors.New("domain of the mail address is not valid")
-	}
-	// The lookup profile maps before it converts: full-width letters, other
-	// dots, compatibility forms. Whatever it would repair is refused.
-	if back, err := idna.Lookup.ToUnicode(ascii); err != nil || (s != back && Fold(s) != back && Fold(s) != ascii) {
-		return "", errors.New("domain of the mail address is not in its canonical form")
+	ascii := Fold(s)
+	if strings.Contains(s, "--") || strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		var err error
+		if ascii, err = idna.Lookup.ToASCII(s); err != nil {
+			return "", errors.New("domain of the mail address is not valid")
+		}
+		// The lookup profile maps before it converts: full-width letters, other
+		// dots, compatibility forms. Whatever it would repair is refused.
+		if back, err := idna.Lookup.ToUnicode(ascii); err != nil || (s != back && Fold(s) != back && Fold(s) != ascii) {
+			return "", errors.New("domain of the mail address is not in its canonical form")
+		}
 	}
 	labels := strings.Split(ascii, ".")
 	if len(ascii) > maxDomain || len(labels) < 2 {

@@ -5,7 +5,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
-	"math/big"
+	"encoding/binary"
+	mathrand "math/rand/v2"
 	"strings"
 )
 
@@ -60,10 +61,16 @@ func (t token) matches(hash []byte) bool {
 	return subtle.ConstantTimeCompare(t.hash(), hash) == 1
 }
 
+// randomBelow returns a number from 0 to n-1, each as likely as the others.
 func randomBelow[N ~int | ~int64](n N) N {
-	v, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
-	if err != nil {
-		panic("reset: no randomness: " + err.Error())
-	}
-	return N(v.Int64())
+	return N(mathrand.New(secure{}).Int64N(int64(n)))
+}
+
+// secure is a source whose numbers nobody can foretell.
+type secure struct{}
+
+func (secure) Uint64() uint64 {
+	var b [8]byte
+	rand.Read(b[:])
+	return binary.NativeEndian.Uint64(b[:])
 }
