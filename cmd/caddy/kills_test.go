@@ -116,6 +116,9 @@ func (s *story) bustle(chance func(person int) *rand.Rand, while time.Duration, 
 // once more, a look at the link or a cancellation.
 func (s *story) whim(r *rand.Rand, p demo.Account) {
 	m, ok := s.answered(p)
+	if !ok && r.IntN(4) > 0 {
+		return // on its way: who asks each time has twenty links, and gets no more
+	}
 	if !ok || s.used(s.token(m)) {
 		s.requests(p)
 		return
