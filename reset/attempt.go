@@ -2,7 +2,6 @@ package reset
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -15,15 +14,11 @@ type leasedChange struct {
 	change  change
 	account Account
 	record  []byte // key of the account record
-	held    heldJob
+	held    *heldJob
 }
 
 // runChange takes the slot for a change that is due and makes one attempt.
-func (s *Site) runChange(ctx context.Context, row kv.Pair) error {
-	h := heldJob{key: row.Key, kind: jobChange}
-	if err := json.Unmarshal(row.Value, &h.job); err != nil {
-		return errDamaged
-	}
+func (s *Site) runChange(ctx context.Context, h *heldJob) error {
 	if !s.takeTurn(ctx) {
 		return nil // still due
 	}
@@ -37,7 +32,7 @@ func (s *Site) runChange(ctx context.Context, row kv.Pair) error {
 	if err != nil && time.Now().UnixMilli() >= h.Deadline && !errors.Is(err, kv.ErrUnknown) && !errors.Is(err, errStale) {
 		// The owner's address is in the record that cannot be read.
 		s.svc.alarm(s.config.ID, "a new password could not be applied and its owner cannot be told", err, "reference", h.Reference)
-		return s.finish(ctx, &h, nil)
+		return s.finish(ctx, h, nil)
 	}
 	if err != nil || leased == nil {
 		return err

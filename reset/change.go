@@ -185,7 +185,7 @@ type acceptance struct {
 	leased    bool
 	account   Account
 	record    []byte
-	held      heldJob
+	held      *heldJob
 }
 
 // write claims the grant and puts the change into the account's slot, in one
@@ -219,7 +219,6 @@ func (a *acceptance) write(tx kv.Tx) error {
 	c.Replaced = r.Change != nil
 	r.Change = &c
 	a.account, a.record = r.Account, key
-	a.held = heldJob{job: j, key: s.queueKey(jobChange, due, j.ID), kind: jobChange}
 	if err := r.put(tx, key, a.now); err != nil {
 		return err
 	}
@@ -227,7 +226,7 @@ func (a *acceptance) write(tx kv.Tx) error {
 	if err := putGrantRow(tx, g.ID, key, time.UnixMilli(c.Deadline).Add(time.Hour)); err != nil {
 		return err
 	}
-	if err := s.addJob(tx, jobChange, j, due); err != nil {
+	if a.held, err = s.place(tx, jobChange, j, due); err != nil {
 		return err
 	}
 	a.change.Sequence, a.change.Reference, a.change.Attempt = c.Sequence, c.Reference, c.Attempt

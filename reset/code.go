@@ -115,7 +115,7 @@ func (g *guess) compare(tx kv.Tx) error {
 		} else {
 			r.guessed(g.now)
 		}
-		if err := r.put(tx, keys[n], g.now); err != nil {
+		if err := r.putListed(tx, keys[n], g.now); err != nil {
 			return err
 		}
 		wrote = true
@@ -152,7 +152,7 @@ func (g *guess) writeDecoy(tx kv.Tx) error {
 		return err
 	}
 	r.Decoy = true
-	return r.put(tx, key, g.now)
+	return r.putListed(tx, key, g.now)
 }
 
 // newCode returns eight uniform decimal digits.

@@ -57,9 +57,9 @@ func (e *ending) write(tx kv.Tx) error {
 	}
 	e.ended, e.noticed = true, true
 	due := e.now
+	spare := false
 	if e.attended && e.verdict != Applied && e.verdict != Retry && !r.Change.Replaced {
-		due = due.Add(spareNotice)
-		e.spare = &heldJob{job: e.notice, key: e.site.queueKey(jobNotice, due, e.notice.ID), kind: jobNotice}
+		spare, due = true, due.Add(spareNotice)
 	}
 	switch e.verdict {
 	case Applied:
@@ -73,7 +73,11 @@ func (e *ending) write(tx kv.Tx) error {
 			r.Change.Grant = id{}
 		}
 	}
-	return e.site.endChange(tx, &e.held, r, e.now, e.notice, due)
+	queued, err := e.site.endChange(tx, e.held, r, e.now, e.notice, due)
+	if spare {
+		e.spare = queued
+	}
+	return err
 }
 
 // count brings the sizes of the queues up to date once write is durable.
@@ -93,7 +97,7 @@ func (e *ending) again(tx kv.Tx, r *record) error {
 	}
 	free := e.held.job
 	free.Holder = ""
-	_, err := e.site.move(tx, &e.held, free, e.now.Add(e.wait))
+	_, err := e.site.move(tx, e.held, free, e.now.Add(e.wait))
 	return err
 }
 
@@ -127,7 +131,7 @@ func (e *ending) replaced(tx kv.Tx, r *record) error {
 			return err
 		}
 	}
-	if err := r.put(tx, e.record, e.now); err != nil {
+	if err := r.putListed(tx, e.record, e.now); err != nil {
 		return err
 	}
 	return e.held.remove(tx)

@@ -1,6 +1,7 @@
 package reset
 
 import (
+	"slices"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
@@ -13,7 +14,7 @@ import (
 //	g  where a grant is kept   grant id(16)
 //	l  live codes of a login   login(16)
 //	j  queue                   site(8) kind(1) due(6) job id(16)
-//	x  expiry                  when(6) key it is about
+//	x  expiry                  when(6) key it is about; more keys in the value
 const (
 	tableAccount = 'a'
 	tableGrant   = 'g'
@@ -21,6 +22,9 @@ const (
 	tableQueue   = 'j'
 	tableExpiry  = 'x'
 )
+
+// rowKeySize is the length of the keys of tables a, g and l.
+const rowKeySize = 1 + 16
 
 func (s *Site) accountKey(accountID string) []byte {
 	return s.key(tableAccount, "account", accountID)
@@ -56,17 +60,15 @@ func grantKey(grant id) []byte {
 	return append([]byte{tableGrant}, grant[:]...)
 }
 
-func (s *Site) queuePrefix(k jobKind) []byte {
-	h := s.svc.index.Index("queue", s.config.ID)
-	return append(append([]byte{tableQueue}, h[:8]...), byte(k))
-}
+// queuePrefix is what the keys of a queue begin with.
+func (s *Site) queuePrefix(k jobKind) []byte { return s.prefixes[k] }
 
 // queueKey puts a job where the scan for due jobs finds it in time. A job
 // that is leased stands at the end of its lease.
 func (s *Site) queueKey(k jobKind, due time.Time, job id) []byte {
-	b := append(s.queuePrefix(k), 0, 0, 0, 0, 0, 0)
-	putMillis(b[len(b)-6:], due.UnixMilli())
-	return append(b, job[:]...)
+	b := slices.Concat(s.queuePrefix(k), make([]byte, 6), job[:])
+	putMillis(b[10:16], due.UnixMilli())
+	return b
 }
 
 // dueOf reads the time out of a queue key.
@@ -81,11 +83,17 @@ func expiryKey(when time.Time, key []byte) []byte {
 	return append(b, key...)
 }
 
-// putExpiry lists a row in the expiry index, within a transaction. It goes by
-// whole minutes, the next one: a row that is written all the time has one place
-// for each minute and not one for each write.
-func putExpiry(tx kv.Tx, when time.Time, key []byte) error {
-	return tx.Put(expiryKey(when.Truncate(time.Minute).Add(time.Minute), key), nil)
+// putExpiry lists rows in the expiry index, within a transaction: those of one
+// mint in one place, which the id of its grant makes one behind the last. It goes
+// by whole minutes, the next one: a row that is written all the time has one
+// place for each minute and not one for each write.
+func putExpiry(tx kv.Tx, when time.Time, keys ...[]byte) error {
+	return tx.Put(expiryKey(when.Truncate(time.Minute).Add(time.Minute), keys[0]), slices.Concat(keys[1:]...))
+}
+
+// listed returns the keys that a row of the expiry index is about.
+func listed(row kv.Pair) [][]byte {
+	return append([][]byte{row.Key[7:]}, slices.Collect(slices.Chunk(row.Value, rowKeySize))...)
 }
 
 // after returns the first key that does not begin with prefix.

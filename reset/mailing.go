@@ -68,7 +68,7 @@ func (s *Site) lookup(ctx context.Context, h *heldJob) (own *Account, others []A
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	found, err := s.config.Directory.Lookup(ctx, h.Login)
+	found, err := s.consult(ctx, h.Login)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -103,22 +103,28 @@ func (s *Site) lookup(ctx context.Context, h *heldJob) (own *Account, others []A
 
 const lookupTimeout = 15 * time.Second
 
-// mint writes the grant, pins the job to its account and queues the mails to
-// the others.
+// consult asks the directory. A panic in it is a lookup that failed.
+func (s *Site) consult(ctx context.Context, login string) (found []Account, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.svc.alarm(s.config.ID, "panic while looking up an account", fmt.Errorf("%T", p))
+			err = fmt.Errorf("panic: %T", p)
+		}
+	}()
+	return s.config.Directory.Lookup(ctx, login)
+}
+
+// mint takes the job, pins it to its account, writes the grant and queues the
+// mails to the others. A crash before it leaves the job as it was.
 func (s *Site) mint(ctx context.Context, h *heldJob, m *minting, others []Account) error {
-	pinned := h.job
-	pinned.Account, pinned.Counted = m.recordKey(), true
+	h.Account, h.Counted = m.recordKey(), true
 	siblings := make([]job, len(others))
 	for n, a := range others {
 		siblings[n] = s.newJob(jobMail, m.now, h.Reference)
 		siblings[n].Deadline, siblings[n].Login, siblings[n].Account = h.Deadline, h.Login, s.accountKey(a.ID)
 		siblings[n].Dialect, siblings[n].Words, siblings[n].LinkTTL = h.Dialect, h.Words, h.LinkTTL
 	}
-	due := dueOf(h.key)
-	err := s.svc.store.Update(ctx, func(tx kv.Tx) error {
-		if err := h.holds(tx); err != nil {
-			return err
-		}
+	err := s.leaseJob(ctx, h, func(tx kv.Tx) error {
 		if err := m.write(tx, h.Reference); err != nil {
 			return err
 		}
@@ -127,13 +133,11 @@ func (s *Site) mint(ctx context.Context, h *heldJob, m *minting, others []Accoun
 				return err
 			}
 		}
-		_, err := s.move(tx, h, pinned, due)
-		return err
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	h.job = pinned
 	for range siblings {
 		s.added(jobMail)
 	}

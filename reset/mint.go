@@ -113,7 +113,11 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 	if err := putGrantRow(tx, m.link.grant, key, expires); err != nil {
 		return err
 	}
-	return m.writeLogins(tx, key)
+	logins, err := m.writeLogins(tx, key)
+	if err != nil {
+		return err
+	}
+	return putExpiry(tx, m.now.Add(m.codeTTL), append([][]byte{grantKey(m.link.grant), key}, logins...)...)
 }
 
 // reason says why no mail is sent.
@@ -128,24 +132,22 @@ func (m *minting) reason() string {
 	}
 }
 
-// putGrantRow writes the pointer to a grant and its place in the expiry index.
+// putGrantRow writes the pointer to a grant, which the expiry index lists since
+// its mint.
 func putGrantRow(tx kv.Tx, grant id, record []byte, until time.Time) error {
-	key := grantKey(grant)
-	if err := putRow(tx, key, grantRow{Account: record, Until: until.UnixMilli()}, rowStep); err != nil {
-		return err
-	}
-	return putExpiry(tx, until, key)
+	return putRow(tx, grantKey(grant), grantRow{Account: record, Until: until.UnixMilli()}, rowStep)
 }
 
 // writeLogins makes the code findable under every name that its owner may
-// enter it with, so that no directory is asked when it comes in.
-func (m *minting) writeLogins(tx kv.Tx, record []byte) error {
+// enter it with, so that no directory is asked when it comes in. It returns the
+// keys of the rows.
+func (m *minting) writeLogins(tx kv.Tx, record []byte) (keys [][]byte, err error) {
 	until := m.now.Add(m.codeTTL)
 	for _, name := range m.names() {
 		key := m.site.loginKey(name)
 		var row loginRow
 		if err := getRow(tx, key, &row); err != nil {
-			return err
+			return nil, err
 		}
 		row.Live = slices.DeleteFunc(row.Live, func(l liveCode) bool { return l.Expires <= m.now.UnixMilli() })
 		if m.minted {
@@ -155,13 +157,11 @@ func (m *minting) writeLogins(tx kv.Tx, record []byte) error {
 			row.Live = row.Live[extra:]
 		}
 		if err := putRow(tx, key, row, rowStep); err != nil {
-			return err
+			return nil, err
 		}
-		if err := putExpiry(tx, until, key); err != nil {
-			return err
-		}
+		keys = append(keys, key)
 	}
-	return nil
+	return keys, nil
 }
 
 // names returns the names that the code may be entered with, always as many. What

@@ -21,6 +21,9 @@ func (s *Site) runNotice(ctx context.Context, h *heldJob) error {
 		s.log.Warn("notice given up: its deadline is over", "reference", h.Reference, "letter", string(h.Letter))
 		return s.finish(ctx, h, nil)
 	}
+	if err := s.leaseJob(ctx, h, nil); err != nil {
+		return err
+	}
 	d := s.send(ctx, Letter{
 		Kind: h.Letter, To: *h.To, MessageID: h.ID.String(), Reference: h.Reference,
 		At: time.UnixMilli(h.Created), AskLink: s.config.Links.AskLink(),

@@ -113,14 +113,23 @@ func (q *queueState) resting() time.Duration {
 	return time.Until(q.until)
 }
 
-func (s *Site) queue(k jobKind) *queueState { return s.svc.shared.queue(s.queuePrefix(k)) }
+func (s *Site) queue(k jobKind) *queueState { return s.queues[k] }
 
-// A held job is one that this process has leased: the row it stands in and
-// what was in it. Whatever ends or moves it asks for both.
+// A held job is one that this process works on: what is in it, and the row as
+// this process found or left it. Whatever ends or moves it asks for that row.
 type heldJob struct {
 	job
-	key  []byte
-	kind jobKind
+	key, value []byte
+	kind       jobKind
+}
+
+// hold decodes the row of a job.
+func hold(k jobKind, row kv.Pair) (*heldJob, error) {
+	h := &heldJob{key: row.Key, value: row.Value, kind: k}
+	if err := json.Unmarshal(row.Value, &h.job); err != nil {
+		return nil, errDamaged
+	}
+	return h, nil
 }
 
 // newJob fills in what all jobs have.
@@ -133,7 +142,18 @@ func (s *Site) newJob(k jobKind, now time.Time, reference string) job {
 
 // addJob queues a job within a transaction.
 func (s *Site) addJob(tx kv.Tx, k jobKind, j job, due time.Time) error {
-	return putRow(tx, s.queueKey(k, due, j.ID), j, jobStep)
+	_, err := s.place(tx, k, j, due)
+	return err
+}
+
+// place is addJob for who holds the job from then on.
+func (s *Site) place(tx kv.Tx, k jobKind, j job, due time.Time) (*heldJob, error) {
+	h := &heldJob{job: j, key: s.queueKey(k, due, j.ID), kind: k}
+	var err error
+	if h.value, err = encodeRow(j, jobStep); err != nil {
+		return nil, err
+	}
+	return h, tx.Put(h.key, h.value)
 }
 
 // added tells the workers of a job that a transaction has stored.
@@ -149,60 +169,47 @@ func (s *Site) full(k jobKind) bool { return s.queue(k).count.Load() >= maxQueue
 // holds checks within a transaction that the job is still where and as this
 // process left it, so that a stale holder cannot act.
 func (h *heldJob) holds(tx kv.Tx) error {
-	var now job
 	b, err := tx.Get(h.key)
-	if err != nil {
-		return err
+	if err == nil && !bytes.Equal(b, h.value) {
+		err = errStale
 	}
-	if b == nil {
-		return errStale
-	}
-	if err := json.Unmarshal(b, &now); err != nil || now.ID != h.ID || now.Attempt != h.Attempt || now.Holder != h.Holder {
-		return errStale
-	}
-	return nil
+	return err
 }
 
 // remove ends the job within a transaction.
 func (h *heldJob) remove(tx kv.Tx) error { return tx.Delete(h.key) }
 
-// move puts the job, with what changed in it, to another time. The caller
-// sets h.key to the result once the transaction is stored.
-func (s *Site) move(tx kv.Tx, h *heldJob, j job, due time.Time) ([]byte, error) {
-	key := s.queueKey(h.kind, due, h.ID)
-	if !bytes.Equal(key, h.key) {
-		if err := tx.Delete(h.key); err != nil {
-			return nil, err
-		}
+// move puts the job, with what changed in it, to another time.
+func (s *Site) move(tx kv.Tx, h *heldJob, j job, due time.Time) (*heldJob, error) {
+	if err := tx.Delete(h.key); err != nil {
+		return nil, err
 	}
-	return key, putRow(tx, key, j, jobStep)
+	return s.place(tx, h.kind, j, due)
 }
 
-// leaseJob takes a due job for one attempt. found is the row as the scan saw
-// it; it returns errStale if somebody was quicker.
-func (s *Site) leaseJob(ctx context.Context, k jobKind, found kv.Pair) (*heldJob, error) {
-	h := &heldJob{key: found.Key, kind: k}
-	if err := json.Unmarshal(found.Value, &h.job); err != nil {
-		return nil, errDamaged
-	}
-	taken := h.job
-	taken.Attempt++
-	taken.Holder = s.svc.shared.holder
-	due := time.Now().Add(s.leaseLength(k))
-	var key []byte
+// leaseJob takes a due job for one attempt, in one transaction with what also
+// does. It returns errStale if somebody was quicker.
+func (s *Site) leaseJob(ctx context.Context, h *heldJob, also func(kv.Tx) error) error {
+	due := time.Now().Add(mailLease)
+	var leased *heldJob
 	err := s.svc.store.Update(ctx, func(tx kv.Tx) (err error) {
 		if err := h.holds(tx); err != nil {
 			return err
 		}
-		key, err = s.move(tx, h, taken, due)
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
+		}
+		leased, err = s.move(tx, h, h.job, due)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.svc.shared.foreign.forget(string(h.ID[:]))
-	h.job, h.key = taken, key
-	return h, nil
+	*h = *leased
+	return nil
 }
 
 // mayLease reports whether the lease that a due job carries is over.
@@ -313,14 +320,14 @@ func (s *Site) recoverQueue(ctx context.Context, k jobKind) error {
 }
 
 func (s *Site) freeDeadLease(ctx context.Context, k jobKind, row kv.Pair) error {
-	h := &heldJob{key: row.Key, kind: k}
-	if json.Unmarshal(row.Value, &h.job) != nil {
+	h, err := hold(k, row)
+	if err != nil {
 		return nil // set aside with an alarm when it comes due
 	}
 	if !s.svc.exclusive || h.Holder == "" || h.Holder == s.svc.shared.holder {
 		return nil
 	}
-	err := s.postpone(ctx, h, 0, nil)
+	err = s.postpone(ctx, h, 0, nil)
 	if errors.Is(err, errStale) {
 		return nil
 	}

@@ -83,6 +83,9 @@ type Site struct {
 	log      *slog.Logger
 	attempts chan struct{} // a token for each change on its way
 	findings chan struct{} // a token for each lookup that somebody waits for
+
+	prefixes map[jobKind][]byte // of the keys of each queue
+	queues   map[jobKind]*queueState
 }
 
 func newSite(s *Service, c SiteConfig) (*Site, error) {
@@ -112,13 +115,21 @@ func newSite(s *Service, c SiteConfig) (*Site, error) {
 	if c.AttemptTimeout == 0 {
 		c.AttemptTimeout = 5 * time.Second
 	}
-	return &Site{
+	site := &Site{
 		config:   c,
 		svc:      s,
 		log:      s.log.With("site", c.ID),
 		attempts: make(chan struct{}, MaxAttempts),
 		findings: make(chan struct{}, maxFindings),
-	}, nil
+		prefixes: make(map[jobKind][]byte),
+		queues:   make(map[jobKind]*queueState),
+	}
+	h := s.index.Index("queue", c.ID)
+	for _, k := range jobKinds {
+		site.prefixes[k] = append(append([]byte{tableQueue}, h[:8]...), byte(k))
+		site.queues[k] = s.shared.queue(site.prefixes[k])
+	}
+	return site, nil
 }
 
 // Rules returns what a new password must satisfy.

@@ -14,7 +14,7 @@ const slotPoll = time.Second
 // leaseChange takes job and slot in one transaction. It returns nil if there
 // is nothing to try: the change was replaced, cancelled or has run out of
 // time, or the slot is in use.
-func (s *Site) leaseChange(ctx context.Context, h heldJob) (*leasedChange, error) {
+func (s *Site) leaseChange(ctx context.Context, h *heldJob) (*leasedChange, error) {
 	dead, err := s.deadLease(ctx, h)
 	if err != nil {
 		return nil, err
@@ -39,7 +39,7 @@ func (s *Site) leaseChange(ctx context.Context, h heldJob) (*leasedChange, error
 			return h.remove(tx)
 		}
 		if !s.slotIsFree(r.Lease, c.ID, dead) {
-			_, err := s.move(tx, &h, h.job, now.Add(slotPoll))
+			_, err := s.move(tx, h, h.job, now.Add(slotPoll))
 			return err
 		}
 		switch {
@@ -50,7 +50,8 @@ func (s *Site) leaseChange(ctx context.Context, h heldJob) (*leasedChange, error
 		}
 		if lost != "" {
 			ended = true
-			return s.endChange(tx, &h, r, now, notice, now)
+			_, err := s.endChange(tx, h, r, now, notice, now)
+			return err
 		}
 		j := h.job
 		j.Attempt, j.Holder = c.Attempt+1, s.svc.shared.holder
@@ -59,8 +60,8 @@ func (s *Site) leaseChange(ctx context.Context, h heldJob) (*leasedChange, error
 		if err := r.put(tx, h.Record, now); err != nil {
 			return err
 		}
-		key, err := s.move(tx, &h, j, now.Add(s.lease()))
-		leased = &leasedChange{change: *c, account: r.Account, record: h.Record, held: heldJob{job: j, key: key, kind: jobChange}}
+		held, err := s.move(tx, h, j, now.Add(s.lease()))
+		leased = &leasedChange{change: *c, account: r.Account, record: h.Record, held: held}
 		return err
 	})
 	if err != nil {
@@ -78,7 +79,7 @@ func (s *Site) leaseChange(ctx context.Context, h heldJob) (*leasedChange, error
 
 // deadLease returns the slot's lease if it was taken by another process and
 // has been over for long enough by our own clock.
-func (s *Site) deadLease(ctx context.Context, h heldJob) (lease, error) {
+func (s *Site) deadLease(ctx context.Context, h *heldJob) (lease, error) {
 	if s.svc.exclusive {
 		return lease{}, nil
 	}
@@ -117,16 +118,18 @@ func (s *Site) slotIsFree(l lease, change id, dead lease) bool {
 }
 
 // endChange empties the slot, ends the grant that the change came by, and
-// removes the job, in one transaction with the notice to the owner.
-func (s *Site) endChange(tx kv.Tx, h *heldJob, r *record, now time.Time, notice job, due time.Time) error {
+// removes the job, in one transaction with the notice to the owner, which it
+// returns.
+func (s *Site) endChange(tx kv.Tx, h *heldJob, r *record, now time.Time, notice job, due time.Time) (*heldJob, error) {
 	r.drop(r.Change.Grant)
 	r.Change, r.Lease = nil, lease{}
 	if err := r.put(tx, h.Record, now); err != nil {
-		return err
+		return nil, err
 	}
 	notice.To = &r.Account
-	if err := s.addJob(tx, jobNotice, notice, due); err != nil {
-		return err
+	queued, err := s.place(tx, jobNotice, notice, due)
+	if err != nil {
+		return nil, err
 	}
-	return h.remove(tx)
+	return queued, h.remove(tx)
 }

@@ -10,9 +10,9 @@ import (
 
 const (
 	sweepInterval = 30 * time.Second
-	// sweepBatch keeps one transaction within the bounds of the store: three
-	// keys a row.
-	sweepBatch = 32
+	// sweepBatch keeps one transaction within the bounds of the store: eleven
+	// keys for what one mint has written.
+	sweepBatch = 9
 	// inspectInterval is how often the queues are counted anew, and those of
 	// sites that are not configured looked through.
 	inspectInterval = 10 * time.Minute
@@ -83,24 +83,27 @@ func (s *Service) sweepOnce(ctx context.Context) (more bool, err error) {
 	}
 	err = s.store.Update(ctx, func(tx kv.Tx) error {
 		for _, row := range rows {
-			key := row.Key[7:]
-			until := expiry(tx, key, now)
-			var err error
-			if until.After(now) {
-				err = putExpiry(tx, until, key)
-			} else {
-				err = tx.Delete(key)
-			}
-			if err != nil {
-				return err
-			}
 			if err := tx.Delete(row.Key); err != nil {
 				return err
+			}
+			for _, key := range listed(row) {
+				if err := sweepRow(tx, key, now); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	})
 	return len(rows) == sweepBatch, err
+}
+
+// sweepRow removes the row under key if it has expired, or lists it for when it
+// will have.
+func sweepRow(tx kv.Tx, key []byte, now time.Time) error {
+	if until := expiry(tx, key, now); until.After(now) {
+		return putExpiry(tx, until, key)
+	}
+	return tx.Delete(key)
 }
 
 // expiry returns when the row under key may go; the zero time if there is no
@@ -167,16 +170,16 @@ func (s *Service) sweepOrphans(ctx context.Context) {
 				break
 			}
 			if time.Now().UnixMilli() >= j.Deadline {
-				s.endOrphan(ctx, row.Key, j)
+				s.endOrphan(ctx, row, j)
 			}
 		}
 	}
 }
 
 // endOrphan ends a job whose site is gone, and the password it carries.
-func (s *Service) endOrphan(ctx context.Context, key []byte, j job) {
+func (s *Service) endOrphan(ctx context.Context, row kv.Pair, j job) {
+	h := &heldJob{job: j, key: row.Key, value: row.Value}
 	err := s.store.Update(ctx, func(tx kv.Tx) error {
-		h := &heldJob{job: j, key: key}
 		if err := h.holds(tx); err != nil {
 			return err
 		}

@@ -12,6 +12,9 @@ import (
 const (
 	// maxWorkers bounds what one queue has in flight.
 	maxWorkers = 32
+	// maxLine is how many jobs are read at once. It is more than there are workers,
+	// since a job stands in its place until its worker has taken it.
+	maxLine = 8 * maxWorkers
 	// pollInterval is how often a queue is read for jobs that another process
 	// has added, and idleInterval how often where there is no other.
 	pollInterval = time.Second
@@ -32,8 +35,10 @@ const (
 // runs it beside the others.
 func (s *Site) work(ctx context.Context, k jobKind) {
 	q := s.queue(k)
+	var line []kv.Pair
 	for ctx.Err() == nil {
-		wait := s.dispatch(ctx, k, q)
+		var wait time.Duration
+		line, wait = s.dispatch(ctx, k, q, line)
 		timer := time.NewTimer(min(wait, s.svc.poll()))
 		select {
 		case <-ctx.Done():
@@ -44,58 +49,78 @@ func (s *Site) work(ctx context.Context, k jobKind) {
 	}
 }
 
-// dispatch starts the jobs that are due and returns when to look again.
-func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState) (next time.Duration) {
+// dispatch starts jobs that are due and returns when to look again. line are
+// those that were read before and not started; what is left of them is read
+// anew only when they are used up.
+func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState, line []kv.Pair) (left []kv.Pair, next time.Duration) {
 	next = pollInterval
 	defer s.svc.recovered(s.config.ID, "reading a queue")
 	if rest := q.resting(); rest > 0 {
-		return rest
+		return nil, rest
 	}
 	room := q.room()
 	if room <= 0 {
-		return idleInterval // a worker that ends wakes the queue
+		return line, idleInterval // a worker that ends wakes the queue
 	}
 	release, err := s.svc.hold()
 	if err != nil {
-		return pollInterval
+		return nil, pollInterval
 	}
 	defer release()
-	prefix := s.queuePrefix(k)
-	var rows, astray []kv.Pair
-	err = s.svc.store.View(ctx, func(r kv.Reader) (err error) {
-		if rows, err = r.Scan(prefix, after(prefix), 2*maxWorkers); err == nil {
-			astray, err = r.Scan(s.queueKey(k, time.Now().Add(longestWait), id{}), after(prefix), maxWorkers)
+	next = idleInterval
+	for read := false; room > 0; line = line[1:] {
+		if len(line) == 0 && !read {
+			if line, next, err = s.lineUp(ctx, k, q); err != nil {
+				if ctx.Err() == nil {
+					s.svc.storeAlarm(s.config.ID, "reading the queue", err)
+				}
+				return nil, pollInterval
+			}
+			read = true
 		}
+		if len(line) == 0 {
+			break
+		}
+		if s.start(ctx, k, q, line[0]) {
+			room--
+		}
+	}
+	return line, next
+}
+
+// lineUp reads what is due, and when the next job after that will be.
+func (s *Site) lineUp(ctx context.Context, k jobKind, q *queueState) (due []kv.Pair, next time.Duration, err error) {
+	now := time.Now()
+	prefix, end := s.queuePrefix(k), s.queueKey(k, now.Add(time.Millisecond), id{})
+	var later, astray []kv.Pair
+	err = s.svc.store.View(ctx, func(r kv.Reader) (err error) {
+		if due, err = r.Scan(prefix, end, maxLine); err != nil {
+			return err
+		}
+		if later, err = r.Scan(end, after(prefix), 1); err != nil {
+			return err
+		}
+		astray, err = r.Scan(s.queueKey(k, now.Add(longestWait), id{}), after(prefix), maxWorkers)
 		return err
 	})
 	if err != nil {
-		if ctx.Err() == nil {
-			s.svc.storeAlarm(s.config.ID, "reading the queue", err)
-		}
-		return pollInterval
+		return nil, 0, err
 	}
 	for _, row := range astray {
 		s.bringBack(ctx, k, q, row)
 	}
-	for _, row := range rows {
-		if wait := time.Until(dueOf(row.Key)); wait > 0 {
-			return wait
-		}
-		if room == 0 {
-			break
-		}
-		if s.start(ctx, k, q, row) {
-			room--
-		}
+	next = idleInterval
+	if len(later) > 0 {
+		next = max(dueOf(later[0].Key).Sub(now), 0)
 	}
-	return idleInterval
+	return due, next, nil
 }
 
 // bringBack makes a job due that a clock which was ahead has put off: its time
 // would come in days, or never, and its deadline as well.
 func (s *Site) bringBack(ctx context.Context, k jobKind, q *queueState, row kv.Pair) {
-	h := &heldJob{key: row.Key, kind: k}
-	if json.Unmarshal(row.Value, &h.job) != nil || !s.mayLease(k, h.job) ||
+	h, err := hold(k, row)
+	if err != nil || !s.mayLease(k, h.job) ||
 		s.svc.shared.flights.get(h.Change) != nil || !q.begin(h.ID) {
 		return
 	}
@@ -154,20 +179,22 @@ func (s *Site) start(ctx context.Context, k jobKind, q *queueState, row kv.Pair)
 func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) (pause time.Duration) {
 	pause = faultPause // after a panic
 	defer s.svc.recovered(s.config.ID, "running a "+k.String()+" job")
-	var err error
-	if k == jobChange {
-		err = s.runChange(ctx, row)
-	} else {
-		var h *heldJob
-		if h, err = s.leaseJob(ctx, k, row); err == nil {
-			attempt, cancel := context.WithTimeout(ctx, mailLease-leaseMargin)
-			if k == jobMail {
-				err = s.runMail(attempt, h)
-			} else {
-				err = s.runNotice(attempt, h)
-			}
-			cancel()
+	h, err := hold(k, row)
+	switch {
+	case err != nil:
+	case k == jobChange:
+		err = s.runChange(ctx, h)
+	default:
+		h.Attempt++
+		h.Holder = s.svc.shared.holder
+		ctx = kv.Yielding(ctx)
+		attempt, cancel := context.WithTimeout(ctx, mailLease-leaseMargin)
+		if k == jobMail {
+			err = s.runMail(attempt, h)
+		} else {
+			err = s.runNotice(attempt, h)
 		}
+		cancel()
 	}
 	switch {
 	case err == nil:

@@ -25,10 +25,13 @@ var crashMutants = []struct {
 	{
 		"a grant is claimed, and then the change journalled",
 		[]edit{
-			{"reset/change.go", "\tif err := s.addJob(tx, jobChange, j, due); err != nil {\n\t\treturn err\n\t}\n\ta.change", "\ta.change"},
+			{
+				"reset/change.go", "if a.held, err = s.place(tx, jobChange, j, due); err != nil {",
+				"a.held = &heldJob{job: j, key: s.queueKey(jobChange, due, j.ID), kind: jobChange}\n\tif a.held.value, err = encodeRow(j, jobStep); err != nil {",
+			},
 			{
 				"reset/change.go", "\terr = s.update(ctx, a.write)\n",
-				"\terr = s.update(ctx, a.write)\n\tif err == nil {\n\t\terr = s.update(ctx, func(tx kv.Tx) error { return putRow(tx, a.held.key, a.held.job, jobStep) })\n\t}\n",
+				"\terr = s.update(ctx, a.write)\n\tif err == nil {\n\t\terr = s.update(ctx, func(tx kv.Tx) error { return tx.Put(a.held.key, a.held.value) })\n\t}\n",
 			},
 		},
 		"reset.(*Site).accept ", "never reached the app",
@@ -44,7 +47,7 @@ var crashMutants = []struct {
 	{
 		"the notice is queued after the change has ended, and not with it",
 		[]edit{
-			{"reset/slot.go", "if err := s.addJob(tx, jobNotice, notice, due); err != nil {", "if err := error(nil); err != nil {"},
+			{"reset/slot.go", "queued, err := s.place(tx, jobNotice, notice, due)", "queued, err := &heldJob{job: notice, key: s.queueKey(jobNotice, due, notice.ID)}, error(nil)"},
 			{
 				"reset/attempt.go", "\t\te.count()\n",
 				"\t\tif e.noticed && e.spare == nil {\n\t\t\t_ = s.persist(store, func(tx kv.Tx) error { return s.addJob(tx, jobNotice, e.notice, e.now) })\n\t\t}\n\t\te.count()\n",

@@ -5,7 +5,7 @@ var afterCrash = []Mutant{
 	{
 		Gone: "leases of a dead process are freed at the start",
 		File: "reset/queue.go",
-		Old: `	err := s.postpone(ctx, h, 0, nil)
+		Old: `	err = s.postpone(ctx, h, 0, nil)
 	if errors.Is(err, errStale) {
 		return nil
 	}
@@ -82,8 +82,8 @@ var afterCrash = []Mutant{
 	{
 		Gone: "only what has expired is swept",
 		File: "reset/sweeper.go",
-		Old:  "if until.After(now) {",
-		New:  "if false {",
+		Old:  "if until := expiry(tx, key, now); until.After(now) {",
+		New:  "if until := expiry(tx, key, now); false {",
 		Run:  "^TestPendingChangeCanBeCancelledToItsEnd$",
 	},
 	{

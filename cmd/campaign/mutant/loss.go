@@ -6,8 +6,8 @@ var nothingLost = []Mutant{
 	{
 		Gone: "the job of a change is stored with it",
 		File: "reset/change.go",
-		Old:  "if err := s.addJob(tx, jobChange, j, due); err != nil {",
-		New:  "if err := func(...any) error { return nil }(j, due); err != nil {",
+		Old:  "if a.held, err = s.place(tx, jobChange, j, due); err != nil {",
+		New:  "if a.held = (&heldJob{job: j, key: s.queueKey(jobChange, due, j.ID)}); err != nil {",
 		Run:  "^TestSecondAttemptIsInTime$",
 	},
 	{
@@ -96,11 +96,11 @@ var nothingLost = []Mutant{
 	{
 		Gone: "a change that ran out of time is reported",
 		File: "reset/slot.go",
-		Old:  "return s.endChange(tx, &h, r, now, notice, now)",
-		New: `if err := s.endChange(tx, &h, r, now, notice, now); err != nil {
-				return err
-			}
-			return tx.Delete(s.queueKey(jobNotice, now, notice.ID))`,
+		Old:  "_, err := s.endChange(tx, h, r, now, notice, now)",
+		New: `queued, err := s.endChange(tx, h, r, now, notice, now)
+			if err == nil {
+				err = tx.Delete(queued.key)
+			}`,
 		Run: "^TestOlderCopyOfTheStore$",
 	},
 	{
@@ -135,11 +135,10 @@ var nothingLost = []Mutant{
 	{
 		Gone: "who reads pending was promised a mail",
 		File: "reset/ending.go",
-		Old:  "	return e.site.endChange(tx, &e.held, r, e.now, e.notice, due)",
-		New: `	if err := e.site.endChange(tx, &e.held, r, e.now, e.notice, due); err != nil || e.spare == nil {
-		return err
-	}
-	return tx.Delete(e.spare.key)`,
+		Old: `		e.spare = queued
+`,
+		New: `		e.spare, err = queued, tx.Delete(queued.key)
+`,
 		Run: "^TestOutcomeThatIsStoredUnseen$",
 	},
 	{
@@ -152,8 +151,8 @@ var nothingLost = []Mutant{
 	{
 		Gone: "a change ends together with the notice of it",
 		File: "reset/slot.go",
-		Old:  "if err := s.addJob(tx, jobNotice, notice, due); err != nil {",
-		New:  "if err := error(nil); err != nil {",
+		Old:  "queued, err := s.place(tx, jobNotice, notice, due)",
+		New:  "queued, err := &heldJob{job: notice, key: s.queueKey(jobNotice, due, notice.ID)}, error(nil)",
 		Run:  "^TestTrialStateMachine$",
 	},
 	{

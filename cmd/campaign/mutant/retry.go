@@ -155,8 +155,8 @@ var tryAgain = []Mutant{
 	{
 		Gone: "a retry counts once against the limits",
 		File: "reset/mailing.go",
-		Old:  "pinned.Account, pinned.Counted = m.recordKey(), true",
-		New:  "pinned.Account, pinned.Counted = m.recordKey(), false",
+		Old:  "h.Account, h.Counted = m.recordKey(), true",
+		New:  "h.Account, h.Counted = m.recordKey(), false",
 		Run:  "^TestRetriesCountOnceAgainstTheLimits$",
 	},
 	{
