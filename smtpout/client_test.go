@@ -2,6 +2,7 @@ package smtpout_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -67,6 +68,9 @@ func TestReuse(t *testing.T) {
 	if n, _, _ := r.connections(); n != 1 {
 		t.Errorf("%d connections for %d mails", n, smtpout.MaxMessages)
 	}
+	if wire := r.sent(); strings.Contains(wire, "RSET") || strings.Contains(wire, "NOOP") || strings.Count(wire, "EHLO") != 1 {
+		t.Error("a kept connection costs commands that hand over no mail")
+	}
 	if c.Idle() != 0 {
 		t.Error("connection kept past its number of mails")
 	}
@@ -75,6 +79,29 @@ func TestReuse(t *testing.T) {
 	}
 	if n, _, _ := r.connections(); n != 2 || len(r.got()) != smtpout.MaxMessages+1 {
 		t.Errorf("%d connections, %d mails", n, len(r.got()))
+	}
+}
+
+// TestResume holds that a new connection goes on with the TLS of an older one.
+func TestResume(t *testing.T) {
+	ca := newAuthority(t)
+	for _, mode := range []string{"starttls", "implicit"} {
+		t.Run(mode, func(t *testing.T) {
+			cfg := ca.issue(t, nil)
+			resumed := make(chan bool, 2)
+			cfg.VerifyConnection = func(s tls.ConnectionState) error { resumed <- s.DidResume; return nil }
+			r := newRelay(t, relayOptions{tls: cfg, implicit: mode == "implicit"})
+			c := newClient(t, smtpout.Options{Address: r.address, TLS: mode, TrustedCA: ca.file})
+			for _, want := range []bool{false, true} {
+				if d := c.Send(t.Context(), message()); d.Status != reset.Sent {
+					t.Fatalf("%+v", d)
+				}
+				if got := <-resumed; got != want {
+					t.Errorf("resumed %v, want %v", got, want)
+				}
+				r.cut()
+			}
+		})
 	}
 }
 
@@ -274,33 +301,4 @@ func TestOptions(t *testing.T) {
 			}
 		})
 	}
-}
-
-func BenchmarkSend(b *testing.B) {
-	ca := newAuthority(b)
-	for _, n := range []int{1, 4} {
-		b.Run(fmt.Sprintf("%d connections, TLS", n), func(b *testing.B) {
-			r := newRelay(b, relayOptions{tls: ca.issue(b, nil)})
-			c := newClient(b, smtpout.Options{Address: r.address, TLS: "starttls", TrustedCA: ca.file, Connections: n})
-			b.SetParallelism(n)
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if d := c.Send(context.Background(), message()); d.Status != reset.Sent {
-						b.Errorf("%+v", d)
-					}
-				}
-			})
-		})
-	}
-	b.Run("new connection each, TLS", func(b *testing.B) {
-		r := newRelay(b, relayOptions{tls: ca.issue(b, nil)})
-		for b.Loop() {
-			c := newClient(b, smtpout.Options{Address: r.address, TLS: "starttls", TrustedCA: ca.file})
-			if d := c.Send(context.Background(), message()); d.Status != reset.Sent {
-				b.Fatalf("%+v", d)
-			}
-			c.Close()
-		}
-	})
 }
