@@ -17,7 +17,8 @@
 // section 4.5.3.2, on purpose: a person waits for the mail. A relay that takes
 // longer to answer the final dot may get the message twice.
 //
-// Connections are kept for a short while and used again. A Client is safe for
+// Connections are kept for a short while and used again; TLS is resumed; what a
+// relay lets be said at once is said at once (RFC 2920). A Client is safe for
 // concurrent use and starts no goroutine that outlives its connections; the
 // caller closes it.
 package smtpout
@@ -166,8 +167,8 @@ func New(o Options) (*Client, error) {
 // of ctx, or by a minute if there is none; cancelling ctx ends it at once.
 // While all connections are in use it waits in line.
 //
-// A kept connection that turns out to be dead before the relay has heard of
-// this message is replaced once, which is no attempt of its own.
+// A kept connection that turns out to be dead before the relay has said a word
+// to this message is replaced once, which is no attempt of its own.
 func (c *Client) Send(ctx context.Context, m reset.Message) reset.Delivery {
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
@@ -212,14 +213,14 @@ func (c *Client) Close() {
 }
 
 // use delivers one message over s and keeps s if it is still good. It reports
-// stale if s was an old connection that died before this message began.
+// stale if s was an old connection that died before its first answer.
 func (c *Client) use(ctx context.Context, s *session, e envelope) (stale bool, err *failure) {
 	old := s.messages > 0
 	end := s.begin(ctx)
 	err = s.deliver(ctx, e)
 	alive := end()
 	switch {
-	case err == nil && alive && s.messages < maxMessages:
+	case err == nil && alive && s.quiet() && s.messages < maxMessages:
 		c.keep(s)
 	case err == nil || err.code != 0 || err.status == reset.Rejected:
 		s.quit()

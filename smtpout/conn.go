@@ -1,6 +1,8 @@
 package smtpout
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"net"
 	"time"
@@ -13,9 +15,12 @@ const maxRead = 64 << 10
 
 var errFlood = errors.New("too much data")
 
+// errEarly is an answer to nothing. It must not be taken for the one to what is
+// asked next; before TLS, anybody on the way may have put it there.
+var errEarly = errors.New("answer before the question")
+
 // A conn is a connection below TLS that keeps within the bounds of an attempt,
-// whatever the libraries above it set: they forget deadlines after each
-// command and write the message without one.
+// whatever the library above it sets: it forgets deadlines after each command.
 type conn struct {
 	net.Conn
 	commandTimeout time.Duration
@@ -33,8 +38,8 @@ func (c *conn) begin(deadline time.Time) {
 	c.Conn.SetDeadline(deadline)
 }
 
-// expect bounds the next command.
-func (c *conn) expect() { c.SetDeadline(time.Now().Add(c.commandTimeout)) }
+// expect bounds the next answer.
+func (c *conn) expect() { c.SetReadDeadline(time.Now().Add(c.commandTimeout)) }
 
 func (c *conn) Read(p []byte) (int, error) {
 	if c.left <= 0 {
@@ -60,4 +65,31 @@ func (c *conn) bound(t time.Time) time.Time {
 		return c.deadline
 	}
 	return t
+}
+
+// A lineConn is a connection above TLS, for the library and for us in turns. The
+// library keeps to itself what it reads ahead, so each Read is a line at most:
+// what comes behind the answer that it waits for stays in in.
+type lineConn struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (c *lineConn) Read(p []byte) (int, error) {
+	if _, err := c.in.Peek(1); err != nil {
+		return 0, err
+	}
+	line, _ := c.in.Peek(min(len(p), c.in.Buffered()))
+	if end := bytes.IndexByte(line, '\n'); end >= 0 {
+		p = p[:end+1]
+	}
+	return c.in.Read(p)
+}
+
+// Write says nothing while there is an answer that nobody asked for.
+func (c *lineConn) Write(p []byte) (int, error) {
+	if c.in.Buffered() > 0 {
+		return 0, errEarly
+	}
+	return c.Conn.Write(p)
 }

@@ -34,10 +34,9 @@ func (c *Client) Converse(ctx context.Context, raw net.Conn, m reset.Message) re
 	if err != nil {
 		return err.delivery()
 	}
-	s := &session{conn: newConn(raw, c.commandTimeout)}
-	s.stream = s.conn
+	s := newSession(newConn(raw, c.commandTimeout))
 	if c.user != "" {
-		s.stream = struct{ net.Conn }{s.conn}
+		s.over(struct{ net.Conn }{s.conn})
 	}
 	end := s.begin(ctx)
 	err = c.establish(ctx, s)

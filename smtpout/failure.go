@@ -85,6 +85,9 @@ func fail(ctx context.Context, at stage, err error) *failure {
 		f.status = reset.Unknown
 	case at == stageTLS && !errors.Is(ctx.Err(), context.Canceled):
 		f.status = reset.Misconfigured
+	case errors.Is(err, errEarly) && (at == stageGreeting || at == stageHello || at == stageStartTLS):
+		// Later it may be a relay that shuts down; here somebody may be on the way.
+		f.status = reset.Misconfigured
 	}
 	switch ctx.Err() {
 	case context.DeadlineExceeded:
@@ -197,6 +200,8 @@ func describe(err error) string {
 		return errno.Error()
 	case errors.Is(err, errFlood), errors.Is(err, smtp.ErrTooLongLine):
 		return "relay sends too much"
+	case errors.Is(err, errEarly):
+		return "relay answered before it was asked"
 	case errors.As(err, &foreign):
 		return "certificate is signed by an unknown authority (trusted_ca names another)"
 	case errors.As(err, &name):

@@ -58,6 +58,7 @@ func TestAnswers(t *testing.T) {
 		{"implausible code", after(rcpt, say("550 9.123456.1 x")), reset.Rejected, "RCPT: answer 550"},
 		{"negative code", after(rcpt, say("550 5.-1.1 x")), reset.Rejected, "RCPT: answer 550"},
 		{"pipelined", []move{say("220 x\n250 x\n250 x\n250 x\n354 x\n250 x"), hang}, reset.Misconfigured, "greeting: relay answered before it was asked"},
+		{"pipelined behind EHLO", []move{say("220 x"), hear, say("502 5.5.1 what\n250 x"), hear}, reset.Misconfigured, "EHLO: relay answered before it was asked"},
 		{"size", []move{say("220 x"), hear, say("250-x\n250 SIZE 10"), hear}, reset.Misconfigured, "DATA: message is larger than the relay takes"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

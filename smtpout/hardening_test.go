@@ -85,18 +85,27 @@ func TestCancel(t *testing.T) {
 // TestStaleAnswer holds that a kept connection which ends with a 421 costs no
 // attempt, and that only the first command is given a second chance.
 func TestStaleAnswer(t *testing.T) {
+	taken := after(dot, say("250 2.0.0 ok"))
+	pipelined := after(group, say("250 ok\n250 ok\n354 go"), take, say("250 2.0.0 ok"))
 	for _, tt := range []struct {
-		name string
-		then []move
-		want reset.DeliveryStatus
+		name  string
+		first []move
+		then  []move
+		want  reset.DeliveryStatus
 	}{
-		{"421 to MAIL", []move{hear, say("421 4.4.2 idle too long")}, reset.Sent},
-		{"421 unasked", []move{say("421 4.4.2 bye")}, reset.Sent},
-		{"451 to MAIL", []move{hear, say("451 4.3.0 no")}, reset.NotSent},
-		{"gone at RCPT", []move{hear, say("250 ok"), hear}, reset.NotSent},
+		{"421 to MAIL", taken, []move{hear, say("421 4.4.2 idle too long")}, reset.Sent},
+		{"421 unasked", taken, []move{say("421 4.4.2 bye")}, reset.Sent},
+		{"451 to MAIL", taken, []move{hear, say("451 4.3.0 no")}, reset.NotSent},
+		{"gone at RCPT", taken, []move{hear, say("250 ok"), hear}, reset.NotSent},
+		{"pipelined, gone", pipelined, nil, reset.Sent},
+		{"pipelined, gone after it heard", pipelined, []move{hear, hear, hear}, reset.Sent},
+		{"pipelined, 421", pipelined, []move{hear, hear, hear, say("421 4.4.2 idle too long")}, reset.Sent},
+		{"pipelined, 421 unasked", pipelined, []move{say("421 4.4.2 bye")}, reset.Sent},
+		{"pipelined, 451 to MAIL", pipelined, []move{hear, hear, hear, say("451 4.3.0 no\n503 5.5.1 no\n503 5.5.1 no")}, reset.NotSent},
+		{"pipelined, gone at RCPT", pipelined, []move{hear, hear, hear, say("250 ok")}, reset.NotSent},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			address, _ := script(t, append(after(dot, say("250 2.0.0 ok")), tt.then...)...)
+			address, _ := script(t, after(tt.first, tt.then...)...)
 			c := newClient(t, smtpout.Options{Address: address})
 			if d := c.Send(t.Context(), message()); d.Status != reset.Sent {
 				t.Fatalf("first: %+v", d)
@@ -126,6 +135,7 @@ func TestFlood(t *testing.T) {
 		"greeting":  {flood("220-x\r\n")},
 		"EHLO":      {say("220 x"), hear, flood("250-x\r\n")},
 		"MAIL":      after(mail, flood("250-x\r\n")),
+		"pipelined": after(group, say("250 ok"), flood("250-x\r\n")),
 		"dot":       after(dot, flood("250-x\r\n")),
 		"long line": {flood("x")},
 	} {
@@ -174,6 +184,8 @@ func TestTLS(t *testing.T) {
 		{"refused for now", "starttls", after(upgrade, say("454 4.7.0 later")), reset.NotSent, "STARTTLS: answer 454 4.7.0"},
 		{"refused", "starttls", after(upgrade, say("502 5.5.1 no")), reset.Misconfigured, "STARTTLS: answer 502 5.5.1"},
 		{"injected", "starttls", after(upgrade, say("220 go\n250 AUTH PLAIN"), secure(good)), reset.Misconfigured, "greeting: relay answered before it was asked"},
+		{"injected behind the greeting", "starttls", after([]move{say("220 x\n250-x\n250 STARTTLS\n220 go"), hear, hear}, secure(good)), reset.Misconfigured, "EHLO: relay answered before it was asked"},
+		{"injected behind EHLO", "starttls", after(upgrade[:len(upgrade)-2:len(upgrade)-2], say("250-x\n250 STARTTLS\n220 go"), hear, secure(good)), reset.Misconfigured, "STARTTLS: relay answered before it was asked"},
 		{"plain text instead of TLS", "starttls", after(upgrade, say("220 go"), part(5), say("220 x"), hang), reset.Misconfigured, "TLS handshake: relay does not speak TLS here (wrong port, or starttls instead of implicit)"},
 		{"plain text on the TLS port", "implicit", []move{say("220 x"), hang}, reset.Misconfigured, "TLS handshake: relay does not speak TLS here (wrong port, or starttls instead of implicit)"},
 		{"unknown authority", "starttls", after(upgrade, say("220 go"), secure(other.issue(t, nil))), reset.Misconfigured, "TLS handshake: certificate is signed by an unknown authority (trusted_ca names another)"},

@@ -61,6 +61,9 @@ func (c *Client) secure(o Options) error {
 		return nil
 	}
 	c.tls = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	// Records that grow show the top of a page early. A mail counts when it is
+	// whole, and each record is a write of its own.
+	c.tls.DynamicRecordSizingDisabled = true
 	if o.TrustedCA == "" {
 		// The first one to need them reads them for all time: were it a mail that
 		// finds no descriptor left, no relay would be trusted any more.

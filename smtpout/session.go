@@ -2,9 +2,10 @@ package smtpout
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
-	"fmt"
+	"io"
 	"net"
 	"net/textproto"
 	"strings"
@@ -15,6 +16,10 @@ import (
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
+
+// maxWrite is what one record of TLS holds: more would be cut, and a usual mail
+// is not.
+const maxWrite = 16 << 10
 
 // An envelope is a message that was found fit to be sent.
 type envelope struct {
@@ -27,16 +32,24 @@ type envelope struct {
 // to one goroutine at a time.
 type session struct {
 	conn     *conn
-	stream   net.Conn // conn, or TLS on it
-	client   *smtp.Client
-	messages int         // that were begun
-	timer    *time.Timer // ends it while it is not in use
+	stream   net.Conn          // conn, or TLS on it
+	in       *textproto.Reader // on stream, also for the library
+	out      *bufio.Writer     // on stream; the library has its own
+	client   *smtp.Client      // for all but the mails, as it cannot pipeline
+	messages int               // that were begun
+	timer    *time.Timer       // ends it while it is not in use
 }
 
-// seal checks a message once more, where it becomes SMTP. The library refuses
-// CR and LF in an address and nothing else: a ">" would end the path and add
-// parameters of a stranger's to the command (CVE-2025-13033). It passes a bare
-// CR, which some servers take for the end of a line (CVE-2023-51764).
+func newSession(c *conn) *session {
+	s := &session{conn: c, in: textproto.NewReader(bufio.NewReader(c)), out: bufio.NewWriterSize(c, maxWrite)}
+	s.over(c)
+	return s
+}
+
+// seal checks a message once more, where it becomes SMTP: a ">" in an address
+// would end the path and add parameters of a stranger's to the command
+// (CVE-2025-13033), and some servers take a bare CR or LF for the end of a line
+// (CVE-2023-51764).
 func seal(m reset.Message) (envelope, *failure) {
 	from, err := reset.EnvelopeAddress(m.From)
 	if err != nil || !ascii(from) {
@@ -61,7 +74,7 @@ func (c *Client) open(ctx context.Context) (*session, *failure) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{conn: raw, stream: raw}
+	s := newSession(raw)
 	end := s.begin(ctx)
 	defer end()
 	if err := c.establish(ctx, s); err != nil {
@@ -81,29 +94,25 @@ func (c *Client) establish(ctx context.Context, s *session) *failure {
 			return err
 		}
 	}
-	s.conn.expect()
-	in := bufio.NewReader(s.stream)
-	r := textproto.NewReader(in)
-	if _, _, err := r.ReadResponse(220); err != nil {
+	if _, err := s.hear(220); err != nil {
 		return fail(ctx, stageGreeting, err)
 	}
 	if c.security == starttls {
-		if err := c.upgrade(ctx, s, r); err != nil {
+		if err := c.upgrade(ctx, s); err != nil {
 			return err
 		}
 	}
-	// Whatever came before it was asked for is no answer to what is asked
-	// next; before TLS, anybody on the way may have put it there.
-	if in.Buffered() > 0 {
-		return misconfigured(stageGreeting, "relay answered before it was asked")
+	if !s.quiet() {
+		return fail(ctx, stageGreeting, errEarly)
 	}
 	if c.security == starttls {
 		if err := c.protect(ctx, s); err != nil {
 			return err
 		}
 	}
-	s.client = smtp.NewClient(&greeted{Conn: s.stream, greeting: strings.NewReader("220 -\r\n")})
-	// The answer to the final dot may take the rest of the attempt.
+	// The library begins with a greeting, and that was heard.
+	s.in.R.Reset(io.MultiReader(strings.NewReader("220 -\r\n"), s.stream))
+	s.client = smtp.NewClient(s.lines())
 	s.client.CommandTimeout = c.commandTimeout
 	if err := s.client.Hello(c.hello); err != nil {
 		return fail(ctx, stageHello, err)
@@ -115,18 +124,10 @@ func (c *Client) establish(ctx context.Context, s *session) *failure {
 	return nil
 }
 
-// upgrade asks for TLS. There is no going on without: whoever is on the way
-// can take the offer out of the answer.
-func (c *Client) upgrade(ctx context.Context, s *session, r *textproto.Reader) *failure {
-	command := func(line string, code int) (string, error) {
-		s.conn.expect()
-		if _, err := fmt.Fprintf(s.stream, "%s\r\n", line); err != nil {
-			return "", err
-		}
-		_, answer, err := r.ReadResponse(code)
-		return answer, err
-	}
-	answer, err := command("EHLO "+c.hello, 250)
+// upgrade asks for TLS. There is no going on without: whoever is on the way can
+// take the offer out of the answer.
+func (c *Client) upgrade(ctx context.Context, s *session) *failure {
+	answer, err := s.ask("EHLO "+c.hello, 250)
 	if err != nil {
 		return fail(ctx, stageHello, err)
 	}
@@ -137,7 +138,7 @@ func (c *Client) upgrade(ctx context.Context, s *session, r *textproto.Reader) *
 	if !offered {
 		return misconfigured(stageStartTLS, "relay does not offer it")
 	}
-	if _, err := command("STARTTLS", 220); err != nil {
+	if _, err := s.ask("STARTTLS", 220); err != nil {
 		return fail(ctx, stageStartTLS, err)
 	}
 	return nil
@@ -148,8 +149,42 @@ func (c *Client) protect(ctx context.Context, s *session) *failure {
 	if err != nil {
 		return err
 	}
-	s.stream = t
+	s.over(t)
 	return nil
+}
+
+// over continues over another stream.
+func (s *session) over(stream net.Conn) {
+	s.stream = stream
+	s.in.R.Reset(stream)
+	s.out.Reset(s.lines())
+}
+
+func (s *session) lines() *lineConn { return &lineConn{Conn: s.stream, in: s.in.R} }
+
+// quiet reports whether all that came was heard.
+func (s *session) quiet() bool { return s.in.R.Buffered() == 0 }
+
+// put adds a line to what is said with the next Flush.
+func (s *session) put(line string) {
+	_, _ = s.out.WriteString(line) // Flush tells
+	_, _ = s.out.WriteString("\r\n")
+}
+
+// hear reads one answer, which has to begin with the digits of code.
+func (s *session) hear(code int) (string, error) {
+	s.conn.expect()
+	_, text, err := s.in.ReadResponse(code)
+	return text, err
+}
+
+// ask says a line and reads the answer to it.
+func (s *session) ask(line string, code int) (string, error) {
+	s.put(line)
+	if err := s.out.Flush(); err != nil {
+		return "", err
+	}
+	return s.hear(code)
 }
 
 // begin starts an attempt on s: its deadline holds for all that is read and
@@ -162,36 +197,6 @@ func (s *session) begin(ctx context.Context) (end func() bool) {
 	}
 	s.conn.begin(deadline)
 	return context.AfterFunc(ctx, func() { s.conn.Close() })
-}
-
-// deliver sends one message. A nil result means that the relay has taken it.
-func (s *session) deliver(ctx context.Context, e envelope) *failure {
-	s.messages++
-	if e.utf8 {
-		if ok, _ := s.client.Extension("SMTPUTF8"); !ok {
-			return rejected("recipient address needs SMTPUTF8, which the relay does not offer")
-		}
-	}
-	if limit, ok := s.client.MaxMessageSize(); ok && limit > 0 && len(e.data) > limit {
-		return misconfigured(stageData, "message is larger than the relay takes")
-	}
-	if err := s.client.Mail(e.from, &smtp.MailOptions{Size: int64(len(e.data)), UTF8: e.utf8}); err != nil {
-		return fail(ctx, stageMail, err)
-	}
-	if err := s.client.Rcpt(e.to, nil); err != nil {
-		return fail(ctx, stageRecipient, err)
-	}
-	w, err := s.client.Data()
-	if err != nil {
-		return fail(ctx, stageData, err)
-	}
-	if _, err := w.Write(e.data); err != nil {
-		return fail(ctx, stageData, err) // without the dot it is no message
-	}
-	if err := w.Close(); err != nil {
-		return fail(ctx, stageEnd, err)
-	}
-	return nil
 }
 
 // quit says goodbye and does not wait for an answer, which a relay could hold
@@ -209,30 +214,12 @@ func (s *session) close() {
 	_ = s.conn.Close()
 }
 
-// greeted gives the library the greeting that was read already.
-type greeted struct {
-	net.Conn
-	greeting *strings.Reader
-}
-
-func (g *greeted) Read(p []byte) (int, error) {
-	if g.greeting.Len() > 0 {
-		return g.greeting.Read(p)
-	}
-	return g.Conn.Read(p)
-}
-
 // wellFormed reports whether every CR and LF is part of a CRLF and there is no
 // NUL (RFC 5321 section 2.3.8).
 func wellFormed(data []byte) bool {
-	var last byte
-	for _, b := range data {
-		if b == 0 || (last == '\r') != (b == '\n') {
-			return false
-		}
-		last = b
-	}
-	return last != '\r'
+	lines := bytes.Count(data, []byte("\r\n"))
+	return bytes.Count(data, []byte("\r")) == lines && bytes.Count(data, []byte("\n")) == lines &&
+		bytes.IndexByte(data, 0) < 0
 }
 
 func ascii(s string) bool {

@@ -150,4 +150,11 @@ var inputs = []Mutant{
 		New:  "\tif false {",
 		Run:  "^TestWebhookAnswers$",
 	},
+	{
+		Gone: "a line that is a dot does not end a mail",
+		File: "smtpout/transaction.go",
+		Old:  "if line[0] == '.' {",
+		New:  "if false {",
+		Run:  "^TestHostileMessages$",
+	},
 }
