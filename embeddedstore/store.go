@@ -39,8 +39,8 @@ const (
 	maxBatchBytes = 1 << 20
 
 	// While somebody waits for an update of a commit, ones that yield may be one
-	// more than a quarter of the others in it: each makes it longer for all.
-	yieldingShare = 4
+	// more than an eighth of the others in it: each makes it longer for all.
+	yieldingShare = 8
 )
 
 var (

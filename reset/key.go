@@ -71,6 +71,12 @@ func (s *Site) queueKey(k jobKind, due time.Time, job id) []byte {
 	return b
 }
 
+// jobOf reads the id of the job out of a queue key.
+func jobOf(key []byte) (job id) {
+	copy(job[:], key[16:])
+	return job
+}
+
 // dueOf reads the time out of a queue key.
 func dueOf(key []byte) time.Time {
 	return time.UnixMilli(getMillis(key[10:16]))

@@ -14,8 +14,10 @@ import (
 
 // queueState is what this process knows of one queue.
 type queueState struct {
-	wake  chan struct{} // a job was added or a worker is free
-	count atomic.Int64  // jobs waiting, as far as this process knows
+	wake   chan struct{} // there is something to do
+	unread atomic.Bool   // a row may have been added or moved since the queue was read
+	count  atomic.Int64  // jobs waiting, as far as this process knows
+	lineup lineup
 
 	mu       sync.Mutex
 	busy     map[id]bool // jobs in flight in this process
@@ -25,8 +27,14 @@ type queueState struct {
 	failed   time.Time   // when the relay last took no mail; zero since it took one
 }
 
-// poke makes the queue look for due jobs now.
+// poke makes the queue look for due jobs now, also in the store.
 func (q *queueState) poke() {
+	q.unread.Store(true)
+	q.stir()
+}
+
+// stir is poke where no row was added or moved.
+func (q *queueState) stir() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -48,13 +56,13 @@ func (q *queueState) begin(j id) bool {
 // of its ends would wake it once more.
 func (q *queueState) end(j id, pause time.Duration) {
 	if pause > 0 {
-		time.AfterFunc(pause, func() { q.end(j, 0) })
+		time.AfterFunc(pause, func() { q.unread.Store(true); q.end(j, 0) })
 		return
 	}
 	q.mu.Lock()
 	delete(q.busy, j)
 	q.mu.Unlock()
-	q.poke()
+	q.stir()
 }
 
 // rest makes the queue wait, and then try one job at a time until trust: a
@@ -244,7 +252,7 @@ func (s *Site) postpone(ctx context.Context, h *heldJob, wait time.Duration, als
 	free := h.job
 	free.Holder = ""
 	due := time.Now().Add(wait)
-	return s.persist(ctx, func(tx kv.Tx) error {
+	err := s.persist(ctx, func(tx kv.Tx) error {
 		if err := h.holds(tx); err != nil {
 			return err
 		}
@@ -256,6 +264,8 @@ func (s *Site) postpone(ctx context.Context, h *heldJob, wait time.Duration, als
 		_, err := s.move(tx, h, free, due)
 		return err
 	})
+	s.queue(h.kind).poke()
+	return err
 }
 
 // persist stores an outcome. The outcome of an attempt is worth more than one

@@ -13,6 +13,9 @@ import (
 const (
 	minMailDelay = 200 * time.Millisecond
 	maxMailDelay = 2 * time.Second
+
+	// headStart is how long a request is left to the process that accepted it.
+	headStart = 3 * time.Second
 )
 
 // Request stores that somebody asked for a reset of a login and returns the
@@ -47,14 +50,17 @@ func (s *Site) Request(ctx context.Context, r Request) (reference string, err er
 		j.Words = words
 	}
 	j.LinkTTL = max(0, min(r.LinkTTL, MaxLinkTTL)).Milliseconds()
-	due := now.Add(minMailDelay + randomBelow(maxMailDelay-minMailDelay))
-	err = s.update(ctx, func(tx kv.Tx) error {
-		return s.addJob(tx, jobMail, j, due)
+	var queued *heldJob
+	err = s.update(ctx, func(tx kv.Tx) (err error) {
+		queued, err = s.place(tx, jobMail, j, now.Add(headStart))
+		return err
 	})
 	if err != nil {
 		return "", s.unavailable("accepting a request", err)
 	}
-	s.added(jobMail)
+	q := s.queue(jobMail)
+	q.count.Add(1)
+	q.lineup.add(queued, minMailDelay+randomBelow(maxMailDelay-minMailDelay), q.stir)
 	attrs := []any{"reference", j.Reference}
 	if r.Dialect != "" {
 		attrs = append(attrs, "dialect", r.Dialect)

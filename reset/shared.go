@@ -51,7 +51,7 @@ func (s *Shared) queue(prefix []byte) *queueState {
 	defer s.mu.Unlock()
 	q := s.queues[string(prefix)]
 	if q == nil {
-		q = &queueState{wake: make(chan struct{}, 1), busy: make(map[id]bool)}
+		q = &queueState{wake: make(chan struct{}, 1), busy: make(map[id]bool), lineup: lineup{held: make(map[id]bool)}}
 		s.queues[string(prefix)] = q
 	}
 	return q

@@ -39,6 +39,7 @@ func (s *Service) sweep(ctx context.Context) {
 // sweepAll removes what has expired by now.
 func (s *Service) sweepAll(ctx context.Context) {
 	defer s.recovered("", "removing expired rows")
+	ctx = kv.Yielding(ctx)
 	release, err := s.hold()
 	if err != nil {
 		return

@@ -35,85 +35,109 @@ const (
 // runs it beside the others.
 func (s *Site) work(ctx context.Context, k jobKind) {
 	q := s.queue(k)
-	var line []kv.Pair
+	q.unread.Store(true)
+	var r reading
 	for ctx.Err() == nil {
-		var wait time.Duration
-		line, wait = s.dispatch(ctx, k, q, line)
+		wait := s.dispatch(ctx, k, q, &r)
 		timer := time.NewTimer(min(wait, s.svc.poll()))
 		select {
 		case <-ctx.Done():
 		case <-q.wake:
 		case <-timer.C:
+			q.unread.Store(true)
 		}
 		timer.Stop()
 	}
 }
 
-// dispatch starts jobs that are due and returns when to look again. line are
-// those that were read before and not started; what is left of them is read
-// anew only when they are used up.
-func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState, line []kv.Pair) (left []kv.Pair, next time.Duration) {
+// A reading is what was read of a queue.
+type reading struct {
+	at   time.Time
+	line []kv.Pair // due, and not started
+	next time.Time // when the first job after them is due
+}
+
+// dispatch starts jobs that are due and returns when to look again. The queue is
+// read when what was read before is used up and nothing else is ready, or has
+// not been for a while.
+func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState, r *reading) (next time.Duration) {
 	next = pollInterval
 	defer s.svc.recovered(s.config.ID, "reading a queue")
 	if rest := q.resting(); rest > 0 {
-		return nil, rest
+		return rest
 	}
 	room := q.room()
 	if room <= 0 {
-		return line, idleInterval // a worker that ends wakes the queue
+		return idleInterval // a worker that ends wakes the queue
 	}
 	release, err := s.svc.hold()
 	if err != nil {
-		return nil, pollInterval
+		return pollInterval
 	}
 	defer release()
-	next = idleInterval
-	for read := false; room > 0; line = line[1:] {
-		if len(line) == 0 && !read {
-			if line, next, err = s.lineUp(ctx, k, q); err != nil {
-				if ctx.Err() == nil {
-					s.svc.storeAlarm(s.config.ID, "reading the queue", err)
-				}
-				return nil, pollInterval
+	if len(r.line) == 0 && q.unread.Load() && (!q.lineup.any() || time.Since(r.at) >= pollInterval) {
+		if err := s.read(ctx, k, q, r); err != nil {
+			if ctx.Err() == nil {
+				s.svc.storeAlarm(s.config.ID, "reading the queue", err)
 			}
-			read = true
+			return pollInterval
 		}
-		if len(line) == 0 {
-			break
-		}
-		if s.start(ctx, k, q, line[0]) {
+	}
+	for ; room > 0 && len(r.line) > 0; r.line = r.line[1:] {
+		if row := r.line[0]; !q.lineup.has(jobOf(row.Key)) && s.start(ctx, k, q, row) {
 			room--
 		}
 	}
-	return line, next
+	for room > 0 {
+		row, ok := q.lineup.take()
+		if !ok {
+			break
+		}
+		if s.start(ctx, k, q, row) {
+			room--
+		}
+	}
+	if room > 0 && q.unread.Load() {
+		return 0
+	}
+	return max(time.Until(r.next), 0)
 }
 
-// lineUp reads what is due, and when the next job after that will be.
-func (s *Site) lineUp(ctx context.Context, k jobKind, q *queueState) (due []kv.Pair, next time.Duration, err error) {
+// read reads what is due, and when the next job after that will be.
+func (s *Site) read(ctx context.Context, k jobKind, q *queueState, r *reading) error {
+	q.unread.Store(false)
 	now := time.Now()
-	prefix, end := s.queuePrefix(k), s.queueKey(k, now.Add(time.Millisecond), id{})
-	var later, astray []kv.Pair
-	err = s.svc.store.View(ctx, func(r kv.Reader) (err error) {
-		if due, err = r.Scan(prefix, end, maxLine); err != nil {
+	soon := time.Millisecond
+	if k == jobMail && r.at.IsZero() && s.svc.exclusive {
+		soon = headStart // of a process that is no more
+	}
+	prefix, end := s.queuePrefix(k), s.queueKey(k, now.Add(soon), id{})
+	var due, later, astray []kv.Pair
+	err := s.svc.store.View(ctx, func(tx kv.Reader) (err error) {
+		if due, err = tx.Scan(prefix, end, maxLine); err != nil {
 			return err
 		}
-		if later, err = r.Scan(end, after(prefix), 1); err != nil {
+		if later, err = tx.Scan(end, after(prefix), 1); err != nil {
 			return err
 		}
-		astray, err = r.Scan(s.queueKey(k, now.Add(longestWait), id{}), after(prefix), maxWorkers)
+		astray, err = tx.Scan(s.queueKey(k, now.Add(longestWait), id{}), after(prefix), maxWorkers)
 		return err
 	})
 	if err != nil {
-		return nil, 0, err
+		q.unread.Store(true)
+		return err
+	}
+	if len(due) == maxLine {
+		q.unread.Store(true)
+	}
+	r.at, r.line, r.next = now, due, now.Add(idleInterval)
+	if len(later) > 0 {
+		r.next = dueOf(later[0].Key)
 	}
 	for _, row := range astray {
 		s.bringBack(ctx, k, q, row)
 	}
-	next = idleInterval
-	if len(later) > 0 {
-		next = max(dueOf(later[0].Key).Sub(now), 0)
-	}
-	return due, next, nil
+	return nil
 }
 
 // bringBack makes a job due that a clock which was ahead has put off: its time
@@ -187,7 +211,7 @@ func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) (pause time.Dura
 	default:
 		h.Attempt++
 		h.Holder = s.svc.shared.holder
-		ctx = kv.Yielding(ctx)
+		ctx = kv.Yielding(ctx) // nobody waits for it
 		attempt, cancel := context.WithTimeout(ctx, mailLease-leaseMargin)
 		if k == jobMail {
 			err = s.runMail(attempt, h)

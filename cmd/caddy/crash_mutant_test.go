@@ -39,8 +39,10 @@ var crashMutants = []struct {
 	{
 		"a request is answered before it is stored",
 		[]edit{{
-			"reset/request.go", "\terr = s.update(ctx, func(tx kv.Tx) error {\n\t\treturn s.addJob(tx, jobMail, j, due)\n\t})\n",
-			"\tgo func() {\n\t\ttime.Sleep(20 * time.Millisecond)\n\t\t_ = s.update(context.WithoutCancel(ctx), func(tx kv.Tx) error {\n\t\t\treturn s.addJob(tx, jobMail, j, due)\n\t\t})\n\t\ts.added(jobMail)\n\t}()\n",
+			"reset/request.go", "\terr = s.update(ctx, func(tx kv.Tx) (err error) {\n\t\tqueued, err = s.place(tx, jobMail, j, now.Add(headStart))\n\t\treturn err\n\t})\n",
+			"\tqueued = &heldJob{job: j, key: s.queueKey(jobMail, now.Add(headStart), j.ID), kind: jobMail}\n" +
+				"\tif queued.value, err = encodeRow(j, jobStep); err != nil {\n\t\treturn \"\", err\n\t}\n" +
+				"\tgo func() {\n\t\ttime.Sleep(20 * time.Millisecond)\n\t\t_ = s.update(context.WithoutCancel(ctx), func(tx kv.Tx) error {\n\t\t\treturn tx.Put(queued.key, queued.value)\n\t\t})\n\t}()\n",
 		}},
 		"reset.(*Site).Request ", "accepted and never mailed",
 	},

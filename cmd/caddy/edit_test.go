@@ -17,6 +17,7 @@ type edit struct{ file, old, text string }
 var haste = []edit{
 	{"reset/request.go", "minMailDelay = 200 * time.Millisecond", "minMailDelay = 10 * time.Millisecond"},
 	{"reset/request.go", "maxMailDelay = 2 * time.Second", "maxMailDelay = 50 * time.Millisecond"},
+	{"reset/request.go", "headStart = 3 * time.Second", "headStart = 100 * time.Millisecond"},
 	{"reset/job.go", "{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "{100 * time.Millisecond, 200 * time.Millisecond}"},
 	{"reset/job.go", "5 * time.Second,  // 5 s", "200 * time.Millisecond, 400 * time.Millisecond,\n\t}\n\t_ = []time.Duration{"},
 	{"reset/slot.go", "const slotPoll = time.Second", "const slotPoll = 50 * time.Millisecond"},

@@ -41,7 +41,7 @@ func planted(at, secret string) {
 var panics = []struct{ name, file, before, secret string }{
 	{"asking", "reset/request.go", "\tlogin, err := cleanLogin(r.Login)\n", "r.Login"},
 	{"changing", "reset/change.go", "\tt, err := parseToken(n.Token)\n", "n.Token+n.Password"},
-	{"closure", "reset/request.go", "\t\treturn s.addJob(tx, jobMail, j, due)\n", "j.Login"},
+	{"closure", "reset/request.go", "\t\tqueued, err = s.place(tx, jobMail, j, now.Add(headStart))\n", "j.Login"},
 	{"queue", "reset/worker.go", "\tif rest := q.resting(); rest > 0 {\n", `""`},
 	{"worker", "reset/mailing.go", "\taccount, others, err := s.lookup(ctx, h)\n", "h.Login"},
 	{"directory", "directory/webhook.go", "\tbody, err := json.Marshal(newAccountLookup(w.Site, login))\n", "login"},

@@ -71,16 +71,19 @@ var powerCutPlants = []edit{
 	},
 	{"reset/request.go", `"unicode/utf8"`, "\"os\"\n\t\"unicode/utf8\""},
 	{
-		"reset/request.go", "err = s.update(ctx, func(tx kv.Tx) error {\n\t\treturn s.addJob(tx, jobMail, j, due)\n\t})",
-		`add := func(tx kv.Tx) error { return s.addJob(tx, jobMail, j, due) }
+		"reset/request.go", "err = s.update(ctx, func(tx kv.Tx) (err error) {\n\t\tqueued, err = s.place(tx, jobMail, j, now.Add(headStart))\n\t\treturn err\n\t})",
+		`add := func(tx kv.Tx) (err error) {
+			queued, err = s.place(tx, jobMail, j, now.Add(headStart))
+			return err
+		}
 		if os.Getenv("PLANT") == "answer before the update" {
 			go func() {
 				_ = s.update(context.WithoutCancel(ctx), add)
 				s.queue(jobMail).poke()
 			}()
-		} else {
-			err = s.update(ctx, add)
-		}`,
+			return j.Reference, nil
+		}
+		err = s.update(ctx, add)`,
 	},
 	// Whoever makes a file syncs the folder: the store, its key, and the
 	// generation at each start.
