@@ -21,6 +21,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/machine"
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/mutant"
 )
 
@@ -58,7 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if c.packages = flags.Args(); len(c.packages) == 0 {
 		c.packages = []string{"./..."}
 	}
-	r := report{Machine: machine(), Began: time.Now()}
+	r := report{Machine: machine.Name(), Began: time.Now()}
 	r.Rows = c.run(ctx)
 	r.Seconds = time.Since(r.Began).Seconds()
 	write := r.text

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/machine"
 	"github.com/caddy-password-reset/caddy-password-reset/cmd/campaign/trial"
 )
 
@@ -93,7 +94,7 @@ func TestJSON(t *testing.T) {
 }
 
 func TestMachine(t *testing.T) {
-	if m := machine(); !strings.Contains(m, "core") || !strings.Contains(m, "go1.") {
+	if m := machine.Name(); !strings.Contains(m, "core") || !strings.Contains(m, "go1.") {
 		t.Error(m)
 	}
 }

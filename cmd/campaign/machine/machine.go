@@ -1,4 +1,5 @@
-package main
+// Package machine names what figures were measured on.
+package machine
 
 import (
 	"fmt"
@@ -8,9 +9,8 @@ import (
 	"strings"
 )
 
-// machine names what the figures were measured on, as far as the operating
-// system tells it.
-func machine() string {
+// Name names this machine, as far as the operating system tells it.
+func Name() string {
 	parts := []string{fmt.Sprintf("%d cores", runtime.NumCPU())}
 	if model := field("/proc/cpuinfo", "model name"); model != "" {
 		parts[0] += " (" + model + ")"

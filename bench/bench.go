@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// settings are what the flags say.
+type settings struct {
+	each     time.Duration // how long one load lasts
+	profiles string        // folder to write them to, or none
+}
+
+// A bench holds what all measurements share: the programs and the peers.
+type bench struct {
+	settings
+	dir         string
+	ours, plain string // programs
+	relay       *relay
+	app         *app
+	accounts    int
+	progress    io.Writer
+
+	homes int
+	rows  []row
+}
+
+// newBench builds both programs and starts the peers.
+func newBench(ctx context.Context, s settings, progress io.Writer) (_ *bench, err error) {
+	b := &bench{settings: s, progress: progress, accounts: 200_000}
+	if b.dir, err = os.MkdirTemp("", "bench-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	for program, path := range map[string]*string{"./cmd/caddy": &b.ours, "./bench/plain": &b.plain} {
+		*path = filepath.Join(b.dir, filepath.Base(program))
+		c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", *path, program)
+		if out, err := c.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("building %s: %w\n%s", program, err, out)
+		}
+	}
+	if b.relay, err = newRelay(); err != nil {
+		return nil, err
+	}
+	b.app, err = newApp()
+	return b, err
+}
+
+func (b *bench) close() {
+	if b.relay != nil {
+		b.relay.close()
+	}
+	if b.app != nil {
+		b.app.close()
+	}
+	_ = os.RemoveAll(b.dir)
+}
+
+// home makes the folder of a server.
+func (b *bench) home() (string, error) {
+	b.homes++
+	home := filepath.Join(b.dir, fmt.Sprint("home", b.homes))
+	return home, os.Mkdir(home, 0o700)
+}
+
+// site starts a fresh server with password reset.
+func (b *bench) site(ctx context.Context) (*server, error) {
+	home, err := b.home()
+	if err != nil {
+		return nil, err
+	}
+	if err := writeAccounts(home, b.accounts); err != nil {
+		return nil, err
+	}
+	s, err := launch(ctx, b.ours, home, facing(b.relay, b.app), b.profiles != "")
+	if err != nil {
+		return nil, err
+	}
+	return s, b.warm(ctx, s)
+}
+
+// warm has one mail sent, which reads the directory: an operator's server has
+// done so long before.
+func (b *bench) warm(ctx context.Context, s *server) error {
+	before := b.relay.mails.Load()
+	_, err := load{
+		address: s.addr, connections: 1,
+		request: func(n int) []byte {
+			if n > 0 {
+				return nil
+			}
+			return ask(s.addr, b.accounts-1)
+		},
+		accepts: answered(http.StatusAccepted),
+	}.run(ctx, time.Minute)
+	if err != nil {
+		return err
+	}
+	_, err = b.drain(ctx, before, 1)
+	b.relay.take()
+	return err
+}
+
+// alone starts a server without password reset.
+func (b *bench) alone(ctx context.Context) (*server, error) {
+	home, err := b.home()
+	if err != nil {
+		return nil, err
+	}
+	return launch(ctx, b.plain, home, plain, false)
+}
+
+func (b *bench) say(format string, args ...any) {
+	fmt.Fprintf(b.progress, time.Now().Format(time.TimeOnly)+" "+format+"\n", args...)
+}
+
+// add notes a figure.
+func (b *bench) add(r row) {
+	b.rows = append(b.rows, r)
+	b.say("%s: %s %s", r.What, r.Text, r.Verdict)
+}

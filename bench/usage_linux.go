@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+)
+
+// A usage is what a process takes of the machine.
+type usage struct{ pid int }
+
+// clockTick is the unit of times in /proc, the same on every Linux that Go runs
+// on (proc(5), USER_HZ).
+const clockTick = 10 * time.Millisecond
+
+// cpu returns the processor time that the process has taken.
+func (u *usage) cpu() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", u.pid))
+	if err != nil {
+		return 0, err
+	}
+	// The name of the program, in brackets, may hold anything.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	ticks := 0
+	for _, field := range fields[11:13] { // utime and stime
+		n, err := strconv.Atoi(string(field))
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * clockTick, nil
+}
+
+// memory returns the resident memory, without mapped files, in MiB: now.
+func (u *usage) memory() (float64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", u.pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range bytes.Lines(status) {
+		if rest, ok := bytes.CutPrefix(line, []byte("RssAnon:")); ok {
+			kib, err := strconv.Atoi(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))))
+			return float64(kib) / 1024, err
+		}
+	}
+	return 0, fmt.Errorf("no memory in the status of process %d", u.pid)
+}
