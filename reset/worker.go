@@ -35,16 +35,13 @@ const (
 // runs it beside the others.
 func (s *Site) work(ctx context.Context, k jobKind) {
 	q := s.queue(k)
-	q.unread.Store(true)
 	var r reading
 	for ctx.Err() == nil {
-		wait := s.dispatch(ctx, k, q, &r)
-		timer := time.NewTimer(min(wait, s.svc.poll()))
+		timer := time.NewTimer(s.dispatch(ctx, k, q, &r))
 		select {
 		case <-ctx.Done():
 		case <-q.wake:
 		case <-timer.C:
-			q.unread.Store(true)
 		}
 		timer.Stop()
 	}
@@ -54,7 +51,7 @@ func (s *Site) work(ctx context.Context, k jobKind) {
 type reading struct {
 	at   time.Time
 	line []kv.Pair // due, and not started
-	next time.Time // when the first job after them is due
+	next time.Time // when to read again, if nothing is added or moved before
 }
 
 // dispatch starts jobs that are due and returns when to look again. The queue is
@@ -75,7 +72,8 @@ func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState, r *readin
 		return pollInterval
 	}
 	defer release()
-	if len(r.line) == 0 && q.unread.Load() && (!q.lineup.any() || time.Since(r.at) >= pollInterval) {
+	unread := q.unread.Load() || time.Until(r.next) <= 0
+	if len(r.line) == 0 && unread && (!q.lineup.any() || time.Since(r.at) >= pollInterval) {
 		if err := s.read(ctx, k, q, r); err != nil {
 			if ctx.Err() == nil {
 				s.svc.storeAlarm(s.config.ID, "reading the queue", err)
@@ -109,7 +107,7 @@ func (s *Site) read(ctx context.Context, k jobKind, q *queueState, r *reading) e
 	now := time.Now()
 	soon := time.Millisecond
 	if k == jobMail && r.at.IsZero() && s.svc.exclusive {
-		soon = headStart // of a process that is no more
+		soon += headStart // of a process that is no more
 	}
 	prefix, end := s.queuePrefix(k), s.queueKey(k, now.Add(soon), id{})
 	var due, later, astray []kv.Pair
@@ -130,9 +128,11 @@ func (s *Site) read(ctx context.Context, k jobKind, q *queueState, r *reading) e
 	if len(due) == maxLine {
 		q.unread.Store(true)
 	}
-	r.at, r.line, r.next = now, due, now.Add(idleInterval)
+	r.at, r.line, r.next = now, due, now.Add(s.svc.poll())
 	if len(later) > 0 {
-		r.next = dueOf(later[0].Key)
+		if due := dueOf(later[0].Key); due.Before(r.next) {
+			r.next = due
+		}
 	}
 	for _, row := range astray {
 		s.bringBack(ctx, k, q, row)

@@ -152,4 +152,11 @@ var afterCrash = []Mutant{
 		Package: "./cmd/caddy",
 		Run:     "^TestTrialStoreLostWhileRunning$",
 	},
+	{
+		Gone: "what a process that is no more held back is mailed at the start",
+		File: "reset/worker.go",
+		Old:  "soon += headStart",
+		New:  "_ = headStart",
+		Run:  "^TestRequestOutlivesWhoHeldItBack$",
+	},
 }

@@ -147,4 +147,11 @@ var neighbours = []Mutant{
 		New:  "faultPause = 0 * time.Second",
 		Run:  "^TestFullDisk$",
 	},
+	{
+		Gone: "work that nobody waits for yields in the store",
+		File: "embeddedstore/writer.go",
+		Old:  "urgent == 0 || yielding <= urgent/yieldingShare",
+		New:  "urgent >= 0 && yielding >= 0",
+		Run:  "^TestYieldingUpdates$",
+	},
 }

@@ -182,4 +182,11 @@ var tryAgain = []Mutant{
 		New:  "		kept, err := false, error(nil)",
 		Run:  "^TestRefusedByTheAppLeavesTheTokenAlive$",
 	},
+	{
+		Gone: "retries are read while requests keep coming",
+		File: "reset/worker.go",
+		Old:  "(!q.lineup.any() || time.Since(r.at) >= pollInterval)",
+		New:  "!q.lineup.any()",
+		Run:  "^TestLineupHoldsUpNoRetry$",
+	},
 }

@@ -119,4 +119,10 @@ var sameForAll = []Mutant{
 		New:  `fmt.Sprintf("\x00%t %d %s", false,`,
 		Run:  "^TestTrialSameWorkAfterAnySteps$",
 	},
+	{
+		Gone: "what is held back is not taken from the queue before",
+		File: "reset/worker.go",
+		Old:  "!q.lineup.has(jobOf(row.Key)) && ",
+		Run:  "^TestLookupBeginsLater$",
+	},
 }
