@@ -17,8 +17,7 @@ const refusalsInARow = 5
 // runMail makes one attempt at a request: look up, mint, mail. Secrets are
 // made for each attempt and never stored, so a retry mints again.
 //
-// A hit, a miss and a limited request make the same updates: lease, mint,
-// finish.
+// A hit, a miss and a limited request make the same updates: mint, finish.
 func (s *Site) runMail(ctx context.Context, h *heldJob) error {
 	now := time.Now()
 	if now.UnixMilli() >= h.Deadline {
