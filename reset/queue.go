@@ -51,6 +51,13 @@ func (q *queueState) begin(j id) bool {
 	return true
 }
 
+// has reports whether this process holds a job back or runs it.
+func (q *queueState) has(j id) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.busy[j] || q.lineup.has(j)
+}
+
 // end frees the place of a job after a pause, and has the queue read for the
 // next one. Until then the job is not begun again, whoever wakes the queue: each
 // of its ends would wake it once more.

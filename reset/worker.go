@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
@@ -82,7 +83,7 @@ func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState, r *readin
 		}
 	}
 	for ; room > 0 && len(r.line) > 0; r.line = r.line[1:] {
-		if row := r.line[0]; !q.lineup.has(jobOf(row.Key)) && s.start(ctx, k, q, row) {
+		if s.start(ctx, k, q, r.line[0]) {
 			room--
 		}
 	}
@@ -128,6 +129,7 @@ func (s *Site) read(ctx context.Context, k jobKind, q *queueState, r *reading) e
 	if len(due) == maxLine {
 		q.unread.Store(true)
 	}
+	due = slices.DeleteFunc(due, func(row kv.Pair) bool { return q.has(jobOf(row.Key)) })
 	r.at, r.line, r.next = now, due, now.Add(s.svc.poll())
 	if len(later) > 0 {
 		if due := dueOf(later[0].Key); due.Before(r.next) {

@@ -121,8 +121,9 @@ var sameForAll = []Mutant{
 	},
 	{
 		Gone: "what is held back is not taken from the queue before",
-		File: "reset/worker.go",
-		Old:  "!q.lineup.has(jobOf(row.Key)) && ",
+		File: "reset/queue.go",
+		Old:  "return q.busy[j] || q.lineup.has(j)",
+		New:  "return q.busy[j]",
 		Run:  "^TestLookupBeginsLater$",
 	},
 }
