@@ -14,6 +14,7 @@ import (
 // settings are what the flags say.
 type settings struct {
 	each     time.Duration // how long one load lasts
+	grants   int           // that the largest store holds
 	profiles string        // folder to write them to, or none
 }
 

@@ -11,7 +11,7 @@ import (
 // What a load reports is what it has met: each request once, and no answer that
 // was not accepted.
 func TestLoad(t *testing.T) {
-	var paths = make(chan string, 1000)
+	paths := make(chan string, 1000)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		paths <- r.URL.Path
 		if r.URL.Path == "/7" {

@@ -39,6 +39,8 @@ var parts = []part{
 	{"flow", (*bench).flow},
 	{"foreign", (*bench).foreign},
 	{"footprint", (*bench).footprint},
+	{"growth", (*bench).growth},
+	{"sweep", (*bench).sweeping},
 }
 
 // run returns the exit status: 0, 1 if a target is missed or something could not
@@ -48,6 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.SetOutput(stderr)
 	var s settings
 	flags.DurationVar(&s.each, "each", 10*time.Second, "how long one load lasts")
+	flags.IntVar(&s.grants, "grants", bounded, "how many grants the largest store holds, in powers of ten from 10,000")
 	flags.StringVar(&s.profiles, "profiles", "", "write processor profiles of the server into this `folder`")
 	only := flags.String("only", "", "measure this `part` alone: "+names())
 	most := flags.Duration("for", time.Hour, "give up after this time")
