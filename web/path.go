@@ -71,6 +71,34 @@ func clean(dst []byte, path string) (out []byte, twisted, odd bool) {
 	return dst, twisted, odd
 }
 
+// inSegment holds the characters that RFC 3986 section 3.3 lets stand in a segment
+// and that mean nothing there to anybody: no escape, parameter or dot.
+var inSegment = func() (set [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_~!$&'()*+,=:@") {
+		set[c] = true
+	}
+	return set
+}()
+
+// isPlain tells a path that all servers read alike: clean drops at most the slash
+// at its end, and finds it neither twisted nor odd.
+func isPlain(path string) bool {
+	if path == "" || path[0] != '/' {
+		return false
+	}
+	for i := 1; i < len(path); i++ {
+		c := path[i]
+		if inSegment[c] {
+			continue
+		}
+		// No empty segment, and no dot at either end of one.
+		if before := path[i-1]; c != '/' && c != '.' || before == '/' || c == '/' && before == '.' {
+			return false
+		}
+	}
+	return path[len(path)-1] != '.'
+}
+
 // mayCover tells whether anything that a server behind us might make of a raw
 // path is covered: with escapes decoded again, encoded and backward slashes as
 // slashes, cut at a control, with ".." resolved, or ignored and its neighbours

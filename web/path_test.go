@@ -1,6 +1,8 @@
 package web
 
 import (
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -107,6 +109,73 @@ func TestMayCover(t *testing.T) {
 			t.Errorf("mayCover(%q) = %v, want %v", path, got, want)
 		}
 	}
+}
+
+func TestIsPlain(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/":                               true,
+		"/assets/App.0123456789abcdef.js": true,
+		"/~me/a-b_c/@scope/x,y=1:2/":      true,
+		"/a..b":                           true,
+		"":                                false,
+		"*":                               false,
+		"a/b":                             false,
+		"//a":                             false,
+		"/a//":                            false,
+		"/.well-known/x":                  false,
+		"/a/.":                            false,
+		"/a/..":                           false,
+		"/a/../b":                         false,
+		"/a./b":                           false,
+		"/a.":                             false,
+		"/a;b":                            false,
+		"/a%2fb":                          false,
+		"/a b":                            false,
+		`/a\b`:                            false,
+		"/a\x00":                          false,
+		"/a\x7f":                          false,
+		"/a?b":                            false,
+		"/a#b":                            false,
+		"/\u017f":                         false,
+	} {
+		if got := isPlain(path); got != want {
+			t.Errorf("isPlain(%q) = %v, want %v", path, got, want)
+		}
+	}
+}
+
+// FuzzPasses holds that the short look at a path lets nothing through that the
+// long one would not.
+func FuzzPasses(f *testing.F) {
+	for _, s := range []string{
+		"/index.html", "//forgot", "/FORGOTTEN", "/x/../forgot", "/forgot./", "/Users/1/reset/", "/x;/forgot", "/a/lost", "/api/Reset",
+		"/password-reset", "/password-re\u017fet", "/v2/a/reset", "/x/v2", "/.well-known/change-password", "/x%2f..%2fforgot", "/v2%2Fa/reset", "/V2/%61/reset",
+	} {
+		f.Add(s)
+	}
+	plain := routesOf(f, "/password-reset", "/forgot*", "/users/*/reset")
+	wide := routesOf(f, "/app/password-reset", "*/lost", "/help/*")
+	spoken := routesOf(f, "/password-reset")
+	for _, path := range []string{"/v2/{app}/reset", "/api/{rest...}"} {
+		e, err := parseEndpoint(Endpoint{Path: path})
+		if err != nil {
+			f.Fatal(err)
+		}
+		spoken.speakers = append(spoken.speakers, &speaker{endpoints: []endpoint{e}})
+	}
+	f.Fuzz(func(t *testing.T, target string) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			return
+		}
+		for _, h := range []*Handler{plain, wide, spoken} {
+			if !isCrooked(u) && h.passes(u) {
+				if route, ours := h.read(&http.Request{URL: u}); ours {
+					t.Errorf("%q passes and is %v", target, route)
+				}
+			}
+		}
+	})
 }
 
 // routesOf returns a handler that can do no more than compare paths.

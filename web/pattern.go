@@ -69,6 +69,32 @@ func (p pattern) match(path []byte) bool {
 	return bytes.Equal(path, p.text)
 }
 
+// begins tells whether a plain path might match, by what stands before the first
+// star.
+func (p *pattern) begins(path string) bool {
+	if p.front {
+		return true
+	}
+	text := p.text
+	if p.star {
+		text = text[:bytes.IndexByte(text, '*')]
+	}
+	return begins(path, text)
+}
+
+// begins tells whether a path begins with the folded text in any case.
+func begins(path string, folded []byte) bool {
+	if len(path) < len(folded) {
+		return false
+	}
+	for i, c := range folded {
+		if lower(path[i]) != c {
+			return false
+		}
+	}
+	return true
+}
+
 // parsePatterns parses the take-over list and refuses what would lock people
 // out of the site.
 func (h *Handler) parsePatterns(list []string) ([]pattern, error) {
