@@ -29,7 +29,7 @@ const secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 // them, in a folder of its own. All of Caddy in this process is one, so no two
 // tests run at once.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	app    *demo.App
 	hooks  *httptest.Server
@@ -38,7 +38,7 @@ type world struct {
 	port   string // of the site on 127.0.0.1; "": it is on a socket
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	// The name of a socket has at most 107 bytes; t.TempDir has long ones.
 	dir, err := os.MkdirTemp("", "w")
@@ -264,7 +264,7 @@ func (w *world) logged(message string) (lines []map[string]any) {
 }
 
 // until waits for a condition.
-func until(t *testing.T, what string, holds func() bool) {
+func until(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for !holds() {
@@ -276,7 +276,7 @@ func until(t *testing.T, what string, holds func() bool) {
 }
 
 // openFiles counts the descriptors of this process on a file.
-func openFiles(t *testing.T, name string) (n int) {
+func openFiles(t testing.TB, name string) (n int) {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
