@@ -24,10 +24,10 @@ func (s *Store) Check(ctx context.Context) error {
 	err := guard(func() error {
 		// A writing transaction, because the check reads the list of free
 		// pages, which writers change. It is always rolled back.
-		return s.db.Update(func(tx *bbolt.Tx) error {
+		return s.transact(func(tx *bbolt.Tx) error {
 			// bbolt checks in a goroutine of its own, where a position beyond
 			// the file would end the process: those are looked for first.
-			if err := walk(ctx, tx, s.file); err != nil {
+			if err := walk(ctx, s.file, s.pageSize); err != nil {
 				return err
 			}
 			for finding := range tx.Check() { // to the end, or its goroutine stays

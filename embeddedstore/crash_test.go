@@ -58,9 +58,22 @@ func crashHelper() {
 
 // What was acknowledged before kill -9 is there afterwards, and of each update
 // all or nothing.
-func TestKill(t *testing.T) {
+func TestKill(t *testing.T) { kill(t, func(path string) {}, true) }
+
+// The same where the list of free pages is not in the file.
+func TestKillWithoutList(t *testing.T) {
+	kill(t, func(path string) {
+		s := flooded(t, embeddedstore.Options{Path: path})
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}, false)
+}
+
+func kill(t *testing.T, prepare func(path string), list bool) {
 	for round := range 5 {
 		path := newPath(t)
+		prepare(path)
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), crashVariable+"="+path)
 		out, err := cmd.StdoutPipe()
@@ -88,6 +101,9 @@ func TestKill(t *testing.T) {
 		_ = cmd.Wait()
 		if len(acknowledged) < crashWriters {
 			t.Errorf("round %d: only %d writers got an answer", round, len(acknowledged))
+		}
+		if got := hasList(t, path); got != list {
+			t.Errorf("round %d: list of free pages in the file: %t; want %t", round, got, list)
 		}
 
 		s := open(t, path)

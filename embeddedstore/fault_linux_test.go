@@ -86,7 +86,30 @@ func TestDiskRefusesWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close(); check(t, path) })
+	diskRefusesWrites(t, s, &log)
+}
+
+// The same while the file has no list of free pages, and each rollback has to
+// find them again: none is lost by it.
+func TestDiskRefusesWritesWithoutList(t *testing.T) {
+	path := newPath(t)
+	var log journal
+	s := flooded(t, embeddedstore.Options{Path: path, Logger: log.logger()})
+	pages := pagesOf(t, path)
+	diskRefusesWrites(t, s, &log)
+	for range 200 {
+		mustPut(t, s, "a", "4")
+	}
+	if now := pagesOf(t, path); hasList(t, path) || now != pages {
+		t.Errorf("the file has grown from %d pages to %d", pages, now)
+	}
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func diskRefusesWrites(t *testing.T, s *embeddedstore.Store, log *journal) {
+	t.Cleanup(func() { s.Close(); check(t, s.Path()) })
 	mustPut(t, s, "a", "1")
 	commits := s.Commits()
 
@@ -151,5 +174,32 @@ func TestDiskRefusesSomeWrites(t *testing.T) {
 	}
 	if failed, again := log.count("level=ERROR"), log.count("can write again"); failed != 1 || again != 1 {
 		t.Errorf("the log has %d errors and %d ends of them; want one each", failed, again)
+	}
+}
+
+// A page that is damaged while the disk refuses writes must not end the process,
+// which would take every other site with it: bbolt's rollback visits all pages
+// if the file has no list of free ones.
+func TestDiskRefusesWritesAndIsDamaged(t *testing.T) {
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			s := flooded(t, embeddedstore.Options{})
+			damageWhileOpen(t, s.Path(), damage)
+			mend := breakWrites(t, s)
+			// On a page that is not damaged.
+			for range 3 {
+				if err := put(s, "zzz", "1"); !errors.Is(err, embeddedstore.ErrDamaged) || !errors.Is(err, kv.ErrUnknown) {
+					t.Errorf("Update = %v; want ErrDamaged and ErrUnknown", err)
+				}
+			}
+			mend()
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			_, err := embeddedstore.Open(t.Context(), embeddedstore.Options{Path: s.Path(), Timeout: 1})
+			if !errors.Is(err, embeddedstore.ErrDamaged) {
+				t.Errorf("Open = %v; want ErrDamaged, and no lock", err)
+			}
+		})
 	}
 }

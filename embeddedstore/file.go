@@ -87,22 +87,23 @@ func (s *Store) openBolt(ctx context.Context, timeout time.Duration) (err error)
 			_ = abandon(s.file) // closed already, but for a panic
 		}
 	}()
+	started := time.Now()
+	if err := guard(func() error { return s.survey(ctx, timeout) }); err != nil {
+		return err
+	}
+	timeout -= time.Since(started)
+	sentry := newSentry(s)
 	err = guard(func() error {
 		s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
 			Timeout: max(timeout, time.Nanosecond), // 0 would wait for ever
-			// The free list is synced although that makes each commit of a
-			// file with many free pages dearer: without it, bbolt walks all
-			// pages when it opens the file, in a goroutine whose panic on a
-			// damaged page nobody can recover. With 20,000 free pages the map
-			// took 880 updates/s of one writer, the array 490.
+			// With 20,000 free pages the map took 880 updates/s of one writer,
+			// the array 490.
 			FreelistType: bbolt.FreelistMapType,
-			OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
-				// Not created here: a file that vanished since must not come
-				// back empty.
-				f, err := os.OpenFile(path, flag&^os.O_CREATE, mode)
-				s.file = f
-				return f, err
-			},
+			// Opening writes nothing: on a full disk, the list of a file that
+			// has none might find no room.
+			NoFreelistSync: s.unlisted,
+			Logger:         sentry,
+			OpenFile:       s.openFile,
 		})
 		return err
 	})
@@ -115,7 +116,41 @@ func (s *Store) openBolt(ctx context.Context, timeout time.Duration) (err error)
 	case err != nil:
 		return err
 	}
+	s.sentry = sentry
 	return guard(func() error { return s.inspect(ctx) })
+}
+
+// survey finds out whether the file has a list of free pages. If not, bbolt is
+// about to visit all pages that hold rows, and could end the process at one
+// that is damaged: that is found here first. bbolt lets go of the file in
+// between, but what another process writes then is not damaged.
+func (s *Store) survey(ctx context.Context, timeout time.Duration) (err error) {
+	db, err := bbolt.Open(s.path, 0o600, &bbolt.Options{
+		Timeout:  max(timeout, time.Nanosecond),
+		ReadOnly: true, // leaves free pages alone
+		OpenFile: s.openFile,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	s.pageSize = db.Info().PageSize
+	state, err := newest(s.file, s.pageSize)
+	if err != nil {
+		return err
+	}
+	if s.unlisted = state.freePages == noFreePages; s.unlisted {
+		err = walk(ctx, s.file, s.pageSize)
+	}
+	return err
+}
+
+// openFile is how bbolt opens the file. It is not created here: one that
+// vanished since must not come back empty.
+func (s *Store) openFile(path string, flag int, mode os.FileMode) (f *os.File, err error) {
+	f, err = os.OpenFile(path, flag&^os.O_CREATE, mode)
+	s.file = f
+	return f, err
 }
 
 // inspect does the first read.
@@ -125,21 +160,21 @@ func (s *Store) inspect(ctx context.Context) error {
 		return err
 	}
 	err = s.db.View(func(tx *bbolt.Tx) error {
-		if tx.Size() > self.Size() {
-			return fmt.Errorf("%w: %d bytes of %d are missing at its end", ErrDamaged, tx.Size()-self.Size(), tx.Size())
-		}
 		s.tried = int64(tx.ID())
 		s.committed.Store(s.tried)
 		b := tx.Bucket(bucket)
 		if b == nil {
 			return fmt.Errorf("%w: it is a bbolt file, but not of this module", ErrDamaged)
 		}
-		if tx.Size() > walkAtOpen {
+		switch {
+		case s.unlisted:
+			return nil // it was walked
+		case tx.Size() > walkAtOpen:
 			b.Cursor().First()
 			b.Cursor().Last()
 			return nil
 		}
-		return walk(ctx, tx, s.file)
+		return walk(ctx, s.file, s.pageSize)
 	})
 	if err != nil {
 		return err

@@ -12,9 +12,14 @@
 // with an empty store: who finds nothing here must be able to trust that.
 //
 // The package sees opaque bytes; package kv/sealed is what makes them so. A
-// deleted value stays in a free page of the file until that page is used
-// again, and the file never shrinks. On a network file system without working
-// locks, two processes would destroy the file.
+// deleted value stays in a free page of the file until that page is used again.
+// On a network file system without working locks, two processes would destroy
+// the file.
+//
+// The file never shrinks. It does not grow either before its free pages are in
+// use again, also after a crash: it is as large as the most rows that it ever
+// held at once need, and the little that moving them takes. Only a copy made by
+// bbolt's compaction, while Caddy is stopped, is smaller.
 package embeddedstore
 
 import (
@@ -88,6 +93,9 @@ type Store struct {
 	file *os.File // the one that bbolt holds
 	db   *bbolt.DB
 
+	pageSize int
+	sentry   *sentry // what bbolt logs to
+
 	queue   queue
 	watch   watch
 	broken  atomic.Pointer[error] // not nil: bbolt cannot go on in this process
@@ -104,6 +112,8 @@ type Store struct {
 	failedLast   time.Time     // when one failed; zero once that has ended
 	calm         time.Duration // const calm, but for tests
 	tried        int64         // the last transaction that was to be synced
+	unlisted     bool          // the file has no list of free pages
+	ending       bool          // this commit is the last
 	beforeCommit func()        // for tests: runs when all closures of a batch have
 }
 

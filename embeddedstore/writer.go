@@ -35,6 +35,10 @@ func (s *Store) write() {
 	for s.wait() {
 		s.commit()
 	}
+	if s.unlisted {
+		s.ending = true
+		s.commit()
+	}
 	ended = true
 }
 
@@ -75,7 +79,7 @@ func (s *Store) commit() {
 	failed := s.usable()
 	if failed == nil {
 		failed = guard(func() error {
-			return s.db.Update(func(tx *bbolt.Tx) error {
+			return s.transact(func(tx *bbolt.Tx) error {
 				// A commit that failed may show in the file or not.
 				if id := int64(tx.ID()); id <= s.committed.Load() || id > s.tried+1 {
 					s.breakDown(errOverwritten)
@@ -89,9 +93,10 @@ func (s *Store) commit() {
 				// After a failed commit it is not known which state the disk
 				// has. Nothing read from here on may get out before a commit
 				// has settled that.
-				if !wrote && s.commitErr == nil {
+				if !wrote && s.commitErr == nil && !s.ending {
 					return errNothing
 				}
+				s.db.NoFreelistSync = !s.ending && s.longList(tx)
 				s.tried = int64(tx.ID())
 				if s.beforeCommit != nil {
 					s.beforeCommit()
@@ -161,10 +166,11 @@ func (s *Store) settle(failed error, tx *bbolt.Tx) error {
 		if failed == nil {
 			s.commits.Add(1)
 			s.committed.Store(s.tried)
+			s.unlisted = s.db.NoFreelistSync
 		} else {
 			failed = fmt.Errorf("writing store %s: %w", s.path, advise(failed))
 			if tx.DB() != nil {
-				s.breakDown(failed) // not even the rollback worked
+				s.breakDown(failed) // neither committed nor rolled back
 			}
 		}
 		s.commitErr = failed

@@ -47,15 +47,29 @@ var afterCrash = []Mutant{
 	{
 		Gone: "all pages are read at the start",
 		File: "embeddedstore/file.go",
-		Old:  "return walk(ctx, tx, s.file)",
+		Old:  "return walk(ctx, s.file, s.pageSize)",
 		New:  "return nil",
-		Run:  "^TestTrialFlippedBytes$",
+		Run:  "^TestOpenDamagedPage$",
+	},
+	{
+		Gone: "all pages are read before bbolt looks for free ones",
+		File: "embeddedstore/file.go",
+		Old:  "err = walk(ctx, s.file, s.pageSize)",
+		New:  "_ = walk",
+		Run:  "^TestOpenDamagedPage$",
+	},
+	{
+		Gone: "the last commit lists the free pages",
+		File: "embeddedstore/writer.go",
+		Old:  "\t\ts.ending = true\n",
+		New:  "",
+		Run:  "^TestLongListIsLeftOut$",
 	},
 	{
 		Gone: "what was read after a failed commit waits for the next commit",
 		File: "embeddedstore/writer.go",
-		Old:  "if !wrote && s.commitErr == nil {",
-		New:  "if !wrote {",
+		Old:  "if !wrote && s.commitErr == nil && !s.ending {",
+		New:  "if !wrote && !s.ending {",
 		Run:  "^TestDiskRefusesWrites$",
 	},
 	{
@@ -140,7 +154,7 @@ var afterCrash = []Mutant{
 	{
 		Gone: "a list of free pages that cannot be one is not followed",
 		File: "embeddedstore/pages.go",
-		Old:  "flags != freePages || overflow >= w.pages-id",
+		Old:  "flags != freePages || overflow >= w.state.pages-id",
 		New:  "flags != freePages && overflow == 0",
 		Run:  "^TestOpenEndlessList$",
 	},

@@ -141,6 +141,20 @@ var neighbours = []Mutant{
 		Run:  "^TestTruncatedWhileRunning$",
 	},
 	{
+		Gone: "all pages are read before bbolt rolls a failed commit back",
+		File: "embeddedstore/freelist.go",
+		Old:  "if !y.onDuty.CompareAndSwap(true, false) {",
+		New:  "if true {",
+		Run:  "^TestDiskRefusesWritesAndIsDamaged$",
+	},
+	{
+		Gone: "a damaged page that an update meets is not met again by bbolt",
+		File: "embeddedstore/freelist.go",
+		Old:  "\ttx, err := s.db.Begin(true)\n",
+		New:  "\tif s.db != nil {\n\t\treturn s.db.Update(fn)\n\t}\n\ttx, err := s.db.Begin(true)\n",
+		Run:  "^TestDamagedWhileRunning$",
+	},
+	{
 		Gone: "a job that the store does not take is tried again after a pause",
 		File: "reset/worker.go",
 		Old:  "faultPause = time.Second",
