@@ -106,7 +106,7 @@ const lookupTimeout = 15 * time.Second
 func (s *Site) consult(ctx context.Context, login string) (found []Account, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.svc.alarm(s.config.ID, "panic while looking up an account", fmt.Errorf("%T", p))
+			s.svc.panicked(s.config.ID, "looking up an account", p)
 			err = fmt.Errorf("panic: %T", p)
 		}
 	}()

@@ -181,8 +181,12 @@ func (s *Service) Stop(ctx context.Context) {
 // whole server. Its value may hold anything, so only its type is logged.
 func (s *Service) recovered(site, doing string) {
 	if p := recover(); p != nil {
-		s.alarm(site, "panic while "+doing, fmt.Errorf("%T", p))
+		s.panicked(site, doing, p)
 	}
+}
+
+func (s *Service) panicked(site, doing string, value any) {
+	s.alarm(site, "panic while "+doing, fmt.Errorf("%T", value))
 }
 
 // clockIsSane reports whether the clock can be right.
