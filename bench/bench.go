@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -45,9 +46,8 @@ func newBench(ctx context.Context, s settings, progress io.Writer) (_ *bench, er
 	}()
 	for program, path := range map[string]*string{"./cmd/caddy": &b.ours, "./bench/plain": &b.plain} {
 		*path = filepath.Join(b.dir, filepath.Base(program))
-		c := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", *path, program)
-		if out, err := c.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("building %s: %w\n%s", program, err, out)
+		if err := build(ctx, program, *path); err != nil {
+			return nil, err
 		}
 	}
 	if b.relay, err = newRelay(); err != nil {
@@ -55,6 +55,15 @@ func newBench(ctx context.Context, s settings, progress io.Writer) (_ *bench, er
 	}
 	b.app, err = newApp()
 	return b, err
+}
+
+// build builds a program of this module as a release is built.
+func build(ctx context.Context, program, path string, flags ...string) error {
+	args := slices.Concat([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", path}, flags, []string{program})
+	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", program, err, out)
+	}
+	return nil
 }
 
 func (b *bench) close() {
@@ -76,6 +85,15 @@ func (b *bench) home() (string, error) {
 
 // site starts a fresh server with password reset.
 func (b *bench) site(ctx context.Context) (*server, error) {
+	s, err := b.serve(ctx, b.ours, b.relay.addr, b.app.addr)
+	if err != nil {
+		return nil, err
+	}
+	return s, b.warm(ctx, s)
+}
+
+// serve starts a program with password reset that faces these peers.
+func (b *bench) serve(ctx context.Context, program, relay, app string) (*server, error) {
 	home, err := b.home()
 	if err != nil {
 		return nil, err
@@ -83,11 +101,7 @@ func (b *bench) site(ctx context.Context) (*server, error) {
 	if err := writeAccounts(home, b.accounts); err != nil {
 		return nil, err
 	}
-	s, err := launch(ctx, b.ours, home, facing(b.relay, b.app), b.profiles != "")
-	if err != nil {
-		return nil, err
-	}
-	return s, b.warm(ctx, s)
+	return launch(ctx, program, home, facing(relay, app), b.profiles != "")
 }
 
 // warm has one mail sent, which reads the directory: an operator's server has

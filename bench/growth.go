@@ -97,7 +97,7 @@ func (b *bench) answering(ctx context.Context, home string, n int) (site *server
 // lasting starts a server whose grants live long.
 func (b *bench) lasting(ctx context.Context, home string) (*server, error) {
 	options := fmt.Sprintf("id %s\n\t\tlink_ttl %s\n\t\tlimits {", siteID, grantLife)
-	return launch(ctx, b.ours, home, strings.Replace(facing(b.relay, b.app), "limits {", options, 1), b.profiles != "")
+	return launch(ctx, b.ours, home, strings.Replace(facing(b.relay.addr, b.app.addr), "limits {", options, 1), b.profiles != "")
 }
 
 // first has a server make a store and mint a grant in it, and returns its token.

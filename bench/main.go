@@ -38,6 +38,7 @@ type part struct {
 var parts = []part{
 	{"flow", (*bench).flow},
 	{"foreign", (*bench).foreign},
+	{"isolation", (*bench).isolation},
 	{"footprint", (*bench).footprint},
 	{"growth", (*bench).growth},
 	{"sweep", (*bench).sweeping},

@@ -62,8 +62,8 @@ func fill(caddyfile, home, addr, admin string) string {
 }
 
 // facing puts the peers of a server into its Caddyfile.
-func facing(r *relay, a *app) string {
-	return strings.NewReplacer("{relay}", r.addr, "{app}", a.addr).Replace(ours)
+func facing(relay, app string) string {
+	return strings.NewReplacer("{relay}", relay, "{app}", app).Replace(ours)
 }
 
 // login is the n-th of the accounts.
