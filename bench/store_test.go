@@ -25,8 +25,8 @@ import (
 func TestGrownStore(t *testing.T) {
 	inStore(t, func(t *testing.T, path, token string) {
 		now := time.Now()
-		expired := cohort{first: 1, count: 40, oldest: now.Add(-4 * grantLife), span: grantLife, expired: true}
-		live := cohort{first: 41, count: 200, oldest: now.Add(-mintedIn), span: mintedIn}
+		expired := cohort{first: 1, count: 20, oldest: now.Add(-4 * grantLife), span: grantLife, expired: true}
+		live := cohort{first: 21, count: 100, oldest: now.Add(-mintedIn), span: mintedIn}
 		if err := fillStore(t.Context(), path, token, expired, live); err != nil {
 			t.Fatal(err)
 		}
