@@ -181,10 +181,10 @@ func TestDiskRefusesSomeWrites(t *testing.T) {
 // which would take every other site with it: bbolt's rollback visits all pages
 // if the file has no list of free ones.
 func TestDiskRefusesWritesAndIsDamaged(t *testing.T) {
-	for name, damage := range damages {
-		t.Run(name, func(t *testing.T) {
+	for _, damage := range damages {
+		t.Run(damage.name, func(t *testing.T) {
 			s := flooded(t, embeddedstore.Options{})
-			damageWhileOpen(t, s.Path(), damage)
+			damageWhileOpen(t, s.Path(), damage.do)
 			mend := breakWrites(t, s)
 			// On a page that is not damaged.
 			for range 3 {

@@ -167,12 +167,12 @@ func use(t *testing.T, data []byte) bool {
 // While the store is in use, a damaged page is an error to whoever needs it, and
 // must not end the process when bbolt looks for free pages after that.
 func TestDamagedWhileRunning(t *testing.T) {
-	for name, damage := range damages {
+	for _, damage := range damages {
 		for _, exits := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/exits=%t", name, exits), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/exits=%t", damage.name, exits), func(t *testing.T) {
 				s := flooded(t, embeddedstore.Options{})
 				defer s.Close()
-				damageWhileOpen(t, s.Path(), damage)
+				damageWhileOpen(t, s.Path(), damage.do)
 				err := s.Update(t.Context(), func(tx kv.Tx) error {
 					if exits {
 						runtime.Goexit()
@@ -194,11 +194,11 @@ func TestDamagedWhileRunning(t *testing.T) {
 // A damaged page may be met in the commit itself, when what is left on a page is
 // put together with its neighbour. Nobody knows what bbolt holds to be free then.
 func TestDamagedInCommit(t *testing.T) {
-	for name, damage := range damages {
-		t.Run(name, func(t *testing.T) {
+	for _, damage := range damages {
+		t.Run(damage.name, func(t *testing.T) {
 			var log journal
 			s := flooded(t, embeddedstore.Options{Logger: log.logger()})
-			damageWhileOpen(t, s.Path(), damage)
+			damageWhileOpen(t, s.Path(), damage.do)
 			var err error
 			for i := 3999; err == nil && i > 3990; i-- {
 				err = s.Update(t.Context(), func(tx kv.Tx) error { return tx.Delete([]byte(key(i))) })
@@ -316,10 +316,13 @@ func TestCheckFindsDamage(t *testing.T) {
 
 // damages are done to the pages of a flooded store, but for those on the way to
 // its last row.
-var damages = map[string]func(page []byte){
-	"another kind":   func(page []byte) { page[8] = 0x40 },
-	"another number": func(page []byte) { page[0]++ },
-	"no elements":    func(page []byte) { clear(page[16:]) },
+var damages = []struct {
+	name string
+	do   func(page []byte)
+}{
+	{"another kind", func(page []byte) { page[8] = 0x40 }},
+	{"another number", func(page []byte) { page[0]++ }},
+	{"no elements", func(page []byte) { clear(page[16:]) }},
 }
 
 func damageWhileOpen(t testing.TB, path string, damage func(page []byte)) {

@@ -16,7 +16,7 @@ var neighbours = []Mutant{
 			err = fmt.Errorf("%w: %v", ErrDamaged, v)
 		}`,
 		New: `		_ = fmt.Errorf`,
-		Run: "^TestOpenBadFile$",
+		Run: "^TestDamagedWhileRunning$",
 	},
 	{
 		Gone: "Caddy starts without the store",
