@@ -116,8 +116,8 @@ var secrets = []Mutant{
 	{
 		Gone: "the value of a panic is not logged (worker)",
 		File: "reset/reset.go",
-		Old:  `s.alarm(site, "panic while "+doing, fmt.Errorf("%T", p))`,
-		New:  `s.alarm(site, "panic while "+doing, fmt.Errorf("%v", p))`,
+		Old:  `s.alarm(site, "panic while "+doing, fmt.Errorf("%T", value))`,
+		New:  `s.alarm(site, "panic while "+doing, fmt.Errorf("%v", value))`,
 		Run:  "^TestPanicsOfAdaptersEndOneAttempt$",
 	},
 	{
