@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,20 +107,10 @@ func (b *bench) serve(ctx context.Context, program, relay, app string) (*server,
 // done so long before.
 func (b *bench) warm(ctx context.Context, s *server) error {
 	before := b.relay.mails.Load()
-	_, err := load{
-		address: s.addr, connections: 1,
-		request: func(n int) []byte {
-			if n > 0 {
-				return nil
-			}
-			return ask(s.addr, b.accounts-1)
-		},
-		accepts: answered(http.StatusAccepted),
-	}.run(ctx, time.Minute)
-	if err != nil {
+	if _, err := once(s.addr, ask(s.addr, b.accounts-1)).run(ctx, time.Minute); err != nil {
 		return err
 	}
-	_, err = b.drain(ctx, before, 1)
+	_, err := b.drain(ctx, before, 1)
 	b.relay.take()
 	return err
 }

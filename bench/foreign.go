@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -37,11 +36,7 @@ func (b *bench) foreign(ctx context.Context) error {
 	for n := range turns {
 		for i := range servers {
 			i := (i + n) % len(servers) // none is always the first
-			s, err := load{
-				address: servers[i].addr, connections: 16,
-				request: func(int) []byte { return get(servers[i].addr, "/a/page/of/the/app") },
-				accepts: answered(http.StatusOK),
-			}.run(ctx, turn)
+			s, err := visits(servers[i].addr, 16).run(ctx, turn)
 			if err != nil {
 				return err
 			}

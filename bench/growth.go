@@ -134,25 +134,6 @@ func addAccount(home, login string) error {
 	return errors.Join(err, f.Close())
 }
 
-// askFor is the request of somebody who types a login.
-func askFor(addr, login string) []byte {
-	return post(addr, "/password-reset", `{"login":"`+login+`"}`)
-}
-
-// once is one request for a mail.
-func once(addr string, request []byte) load {
-	return load{
-		address: addr, connections: 1,
-		request: func(n int) []byte {
-			if n > 0 {
-				return nil
-			}
-			return request
-		},
-		accepts: answered(http.StatusAccepted),
-	}
-}
-
 // A stage is a server with that many live grants, and what was measured on it.
 type stage struct {
 	grown

@@ -90,11 +90,7 @@ func (b *bench) isolate(ctx context.Context, quiet []*server, t trouble) error {
 			if servers[i] == troubled {
 				crowd.begin()
 			}
-			s, err := load{
-				address: servers[i].addr, connections: 8,
-				request: func(int) []byte { return get(servers[i].addr, "/a/page/of/the/app") },
-				accepts: answered(http.StatusOK),
-			}.run(ctx, turn)
+			s, err := visits(servers[i].addr, 8).run(ctx, turn)
 			if servers[i] == troubled {
 				crowd.pause()
 				if err == nil && t.drained {

@@ -86,8 +86,34 @@ func writeAccounts(home string, accounts int) error {
 }
 
 // ask is the request of somebody who forgot the password of the n-th account.
-func ask(addr string, n int) []byte {
-	return post(addr, "/password-reset", `{"login":"`+login(n)+`"}`)
+func ask(addr string, n int) []byte { return askFor(addr, login(n)) }
+
+// askFor is the request of somebody who types a login.
+func askFor(addr, login string) []byte {
+	return post(addr, "/password-reset", `{"login":"`+login+`"}`)
+}
+
+// once is one request for a mail.
+func once(addr string, request []byte) load {
+	return load{
+		address: addr, connections: 1,
+		request: func(n int) []byte {
+			if n > 0 {
+				return nil
+			}
+			return request
+		},
+		accepts: answered(http.StatusAccepted),
+	}
+}
+
+// visits is the site's other traffic.
+func visits(addr string, connections int) load {
+	return load{
+		address: addr, connections: connections,
+		request: func(int) []byte { return get(addr, "/a/page/of/the/app") },
+		accepts: answered(http.StatusOK),
+	}
 }
 
 // change is the request of somebody who has a mail.

@@ -53,6 +53,15 @@ func (h *heldJob) holds(tx kv.Tx) error {
 	return err
 }
 
+// whileHeld does what also does, if anything, within a transaction in which the
+// job is still held.
+func (h *heldJob) whileHeld(tx kv.Tx, also func(kv.Tx) error) error {
+	if err := h.holds(tx); err != nil || also == nil {
+		return err
+	}
+	return also(tx)
+}
+
 // remove ends the job within a transaction.
 func (h *heldJob) remove(tx kv.Tx) error { return tx.Delete(h.key) }
 
@@ -70,13 +79,8 @@ func (s *Site) leaseJob(ctx context.Context, h *heldJob, also func(kv.Tx) error)
 	due := time.Now().Add(mailLease)
 	var leased *heldJob
 	err := s.svc.store.Update(ctx, func(tx kv.Tx) (err error) {
-		if err := h.holds(tx); err != nil {
+		if err := h.whileHeld(tx, also); err != nil {
 			return err
-		}
-		if also != nil {
-			if err := also(tx); err != nil {
-				return err
-			}
 		}
 		leased, err = s.move(tx, h, h.job, due)
 		return err
@@ -92,13 +96,8 @@ func (s *Site) leaseJob(ctx context.Context, h *heldJob, also func(kv.Tx) error)
 // finish ends the job: also does what must happen in the same transaction.
 func (s *Site) finish(ctx context.Context, h *heldJob, also func(kv.Tx) error) error {
 	err := s.persist(ctx, func(tx kv.Tx) error {
-		if err := h.holds(tx); err != nil {
+		if err := h.whileHeld(tx, also); err != nil {
 			return err
-		}
-		if also != nil {
-			if err := also(tx); err != nil {
-				return err
-			}
 		}
 		return h.remove(tx)
 	})
@@ -114,13 +113,8 @@ func (s *Site) postpone(ctx context.Context, h *heldJob, wait time.Duration, als
 	free.Holder = ""
 	due := time.Now().Add(wait)
 	err := s.persist(ctx, func(tx kv.Tx) error {
-		if err := h.holds(tx); err != nil {
+		if err := h.whileHeld(tx, also); err != nil {
 			return err
-		}
-		if also != nil {
-			if err := also(tx); err != nil {
-				return err
-			}
 		}
 		_, err := s.move(tx, h, free, due)
 		return err

@@ -174,27 +174,27 @@ func (s *Service) poll() time.Duration {
 // start runs one due job in a goroutine of its own, which goes on after ctx
 // has ended.
 func (s *Site) start(ctx context.Context, k jobKind, q *queueState, row kv.Pair) bool {
-	var j job
-	if err := json.Unmarshal(row.Value, &j); err != nil {
+	h, err := hold(k, row)
+	if err != nil {
 		s.setAside(ctx, row)
 		return false
 	}
-	if !s.mayLease(k, j) || !q.begin(j.ID) {
+	if !s.mayLease(k, h.job) || !q.begin(h.ID) {
 		return false
 	}
 	release, err := s.svc.hold()
 	if err != nil {
-		q.end(j.ID, pollInterval)
+		q.end(h.ID, pollInterval)
 		return false
 	}
 	s.svc.crew.start(func() {
 		pause := time.Duration(0)
-		defer func() { q.end(j.ID, pause) }()
+		defer func() { q.end(h.ID, pause) }()
 		defer release()
 		if k == jobMail && s.mailBudget(ctx) != nil {
 			return // stopped before its turn; the job is still due
 		}
-		pause = s.run(context.WithoutCancel(ctx), k, row)
+		pause = s.run(context.WithoutCancel(ctx), h)
 	})
 	return true
 }
@@ -202,15 +202,14 @@ func (s *Site) start(ctx context.Context, k jobKind, q *queueState, row kv.Pair)
 // run makes one attempt at a job, and returns how long the queue may wait before
 // it looks at the job again. A panic in an adapter ends the attempt and not the
 // server; the job comes due again when its lease ends.
-func (s *Site) run(ctx context.Context, k jobKind, row kv.Pair) (pause time.Duration) {
+func (s *Site) run(ctx context.Context, h *heldJob) (pause time.Duration) {
+	k := h.kind
 	pause = faultPause // after a panic
 	defer s.svc.recovered(s.config.ID, "running a "+k.String()+" job")
-	h, err := hold(k, row)
-	switch {
-	case err != nil:
-	case k == jobChange:
+	var err error
+	if k == jobChange {
 		err = s.runChange(ctx, h)
-	default:
+	} else {
 		h.Attempt++
 		h.Holder = s.svc.shared.holder
 		ctx = kv.Yielding(ctx) // nobody waits for it
