@@ -16,6 +16,7 @@ import (
 const (
 	defaultRate = 8
 	graves      = 64 // how many deleted rows a HostileStore remembers
+	hauntings   = 16 // how often it shows each of them
 )
 
 // Faults says how often a [HostileStore] does what the contract of kv.Store
@@ -53,7 +54,13 @@ type HostileStore struct {
 	mu   sync.Mutex
 	rand *rand.Rand
 	calm bool
-	dead []kv.Pair // rows deleted or replaced, as phantoms
+	dead []grave // rows deleted or replaced, as phantoms
+}
+
+// A grave is a row that is no more, and how often it has been shown since.
+type grave struct {
+	kv.Pair
+	shown int
 }
 
 // Hostile wraps inner with the default rates of [Faults].
@@ -107,7 +114,7 @@ func (s *HostileStore) Update(ctx context.Context, fn func(kv.Tx) error) error {
 		return fmt.Errorf("%w: hostile store: not stored", kv.ErrUnknown)
 	}
 
-	var dead []kv.Pair
+	var dead []grave
 	err := s.inner.Update(ctx, func(tx kv.Tx) error {
 		o := kv.NewOverlay(tx.Get)
 		if err := o.Run(fn); err != nil {
@@ -120,7 +127,7 @@ func (s *HostileStore) Update(ctx context.Context, fn func(kv.Tx) error) error {
 				return err
 			}
 			if old != nil {
-				dead = append(dead, kv.Pair{Key: key, Value: old})
+				dead = append(dead, grave{Pair: kv.Pair{Key: key, Value: old}})
 			}
 			if value == nil {
 				err = tx.Delete(key)
@@ -152,13 +159,15 @@ func (s *HostileStore) Close() error {
 func (s *HostileStore) strikes(rate int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.calm || rate < 0 {
-		return false
-	}
-	return s.rand.IntN(rate) == 0
+	return s.strike(rate)
 }
 
-func (s *HostileStore) bury(rows []kv.Pair) {
+// strike is strikes for one who holds the lock.
+func (s *HostileStore) strike(rate int) bool {
+	return !s.calm && rate >= 0 && s.rand.IntN(rate) == 0
+}
+
+func (s *HostileStore) bury(rows []grave) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dead = append(s.dead, rows...)
@@ -167,16 +176,23 @@ func (s *HostileStore) bury(rows []kv.Pair) {
 	}
 }
 
-// phantoms returns the rows in [start, end) that once were.
+// phantoms returns some of the rows in [start, end) that once were. Each is shown
+// a few times only, as an engine that lags behind catches up in the end: a queue
+// that is read again for each would be read all day while a full disk lets none
+// take its place.
 func (s *HostileStore) phantoms(start, end []byte) []kv.Pair {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []kv.Pair
-	for _, p := range s.dead {
-		if bytes.Compare(p.Key, start) >= 0 && (end == nil || bytes.Compare(p.Key, end) < 0) {
-			out = append(out, kv.Pair{Key: bytes.Clone(p.Key), Value: bytes.Clone(p.Value)})
+	for i := range s.dead {
+		p := &s.dead[i]
+		if bytes.Compare(p.Key, start) < 0 || end != nil && bytes.Compare(p.Key, end) >= 0 || !s.strike(s.faults.Phantom) {
+			continue
 		}
+		p.shown++
+		out = append(out, kv.Pair{Key: bytes.Clone(p.Key), Value: bytes.Clone(p.Value)})
 	}
+	s.dead = slices.DeleteFunc(s.dead, func(p grave) bool { return p.shown >= hauntings })
 	return out
 }
 
@@ -203,12 +219,7 @@ func (r *hostileReader) Scan(start, end []byte, limit int) ([]kv.Pair, error) {
 			}
 		}
 	}
-	for _, p := range r.store.phantoms(start, end) {
-		if r.store.strikes(r.store.faults.Phantom) {
-			ghosts = append(ghosts, p)
-		}
-	}
-	return haunt(rows, ghosts, limit), nil
+	return haunt(rows, append(ghosts, r.store.phantoms(start, end)...), limit), nil
 }
 
 // haunt merges ghosts into rows, in order, one row for a key, at most limit.
