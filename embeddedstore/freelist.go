@@ -28,32 +28,6 @@ func (s *Store) longList(tx *bbolt.Tx) bool {
 	return free > shortList && free > tx.Size()/int64(s.pageSize)/2
 }
 
-// transact is bbolt's Update, but for what follows a panic. That one makes up
-// its list of free pages anew then: without one in the file, it visits all pages
-// in use, in a goroutine where the same damaged page ends the process. Before
-// the commit there is no need to, since nothing has been allocated yet. After a
-// panic out of the commit itself, the transaction stays open, and the store has
-// to be taken out of use.
-func (s *Store) transact(fn func(*bbolt.Tx) error) error {
-	tx, err := s.db.Begin(true)
-	if err != nil {
-		return err
-	}
-	committing := false
-	defer func() {
-		if !committing {
-			_ = tx.Rollback()
-		}
-	}()
-	if err := fn(tx); err != nil {
-		return err
-	}
-	committing = true
-	s.sentry.onDuty.Store(true)
-	defer s.sentry.onDuty.Store(false)
-	return tx.Commit()
-}
-
 // A sentry is what bbolt logs to. Of a commit that fails, bbolt logs first and
 // then rolls it back, which without a list in the file is the same visit of all
 // pages. On a disk that is failing they may not even be readable: so the sentry

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -164,65 +163,6 @@ func use(t *testing.T, data []byte) bool {
 	return true
 }
 
-// While the store is in use, a damaged page is an error to whoever needs it, and
-// must not end the process when bbolt looks for free pages after that.
-func TestDamagedWhileRunning(t *testing.T) {
-	for _, damage := range damages {
-		for _, exits := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/exits=%t", damage.name, exits), func(t *testing.T) {
-				s := flooded(t, embeddedstore.Options{})
-				defer s.Close()
-				damageWhileOpen(t, s.Path(), damage.do)
-				err := s.Update(t.Context(), func(tx kv.Tx) error {
-					if exits {
-						runtime.Goexit()
-					}
-					return tx.Put([]byte(key(3910)), []byte("new"))
-				})
-				if !errors.Is(err, kv.ErrUnknown) || !exits && !errors.Is(err, embeddedstore.ErrDamaged) {
-					t.Errorf("Update = %v", err)
-				}
-				mustPut(t, s, "live", "2")
-				if got := mustGet(t, s, "live"); got != "2" || hasList(t, s.Path()) {
-					t.Errorf("the row on a good page: %q", got)
-				}
-			})
-		}
-	}
-}
-
-// A damaged page may be met in the commit itself, when what is left on a page is
-// put together with its neighbour. Nobody knows what bbolt holds to be free then.
-func TestDamagedInCommit(t *testing.T) {
-	for _, damage := range damages {
-		t.Run(damage.name, func(t *testing.T) {
-			var log journal
-			s := flooded(t, embeddedstore.Options{Logger: log.logger()})
-			damageWhileOpen(t, s.Path(), damage.do)
-			var err error
-			for i := 3999; err == nil && i > 3990; i-- {
-				err = s.Update(t.Context(), func(tx kv.Tx) error { return tx.Delete([]byte(key(i))) })
-			}
-			if !errors.Is(err, embeddedstore.ErrDamaged) || !errors.Is(err, kv.ErrUnknown) {
-				t.Errorf("Update = %v; want ErrDamaged and ErrUnknown", err)
-			}
-			if _, err := get(s, "live"); !errors.Is(err, embeddedstore.ErrDamaged) {
-				t.Errorf("View = %v; want ErrDamaged", err)
-			}
-			if got := log.count("taken out of use"); got == 0 {
-				t.Error("nothing in the log")
-			}
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-			_, err = embeddedstore.Open(t.Context(), embeddedstore.Options{Path: s.Path(), Timeout: 1})
-			if !errors.Is(err, embeddedstore.ErrDamaged) {
-				t.Errorf("Open = %v; want ErrDamaged, and no lock", err)
-			}
-		})
-	}
-}
-
 // A row larger than any that was stored is damage, and must not be copied.
 func TestRowTooLarge(t *testing.T) {
 	path := newPath(t)
@@ -311,32 +251,5 @@ func TestCheckFindsDamage(t *testing.T) {
 	}
 	if err := big.Check(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Check = %v; want context.Canceled", err)
-	}
-}
-
-// damages are done to the pages of a flooded store, but for those on the way to
-// its last row.
-var damages = []struct {
-	name string
-	do   func(page []byte)
-}{
-	{"another kind", func(page []byte) { page[8] = 0x40 }},
-	{"another number", func(page []byte) { page[0]++ }},
-	{"no elements", func(page []byte) { clear(page[16:]) }},
-}
-
-func damageWhileOpen(t testing.TB, path string, damage func(page []byte)) {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for at := 2 * 4096; at < len(data); at += 4096 {
-		page := data[at : at+4096]
-		flags, count := binary.NativeEndian.Uint16(page[8:]), binary.NativeEndian.Uint16(page[10:])
-		if flags == 2 && count > 1 && !bytes.Contains(page, []byte("live")) {
-			damage(page)
-			scribble(t, path, page, int64(at))
-		}
 	}
 }

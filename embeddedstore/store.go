@@ -96,11 +96,12 @@ type Store struct {
 	pageSize int
 	sentry   *sentry // what bbolt logs to
 
-	queue   queue
-	watch   watch
-	broken  atomic.Pointer[error] // not nil: bbolt cannot go on in this process
-	closing sync.Once
-	closed  chan struct{} // the writer has ended
+	queue     queue
+	watch     watch
+	broken    atomic.Pointer[error] // not nil: bbolt cannot go on in this process
+	beginning sync.Mutex            // held while a reading transaction begins
+	closing   sync.Once
+	closed    chan struct{} // the writer has ended
 
 	committed atomic.Int64 // the last transaction that was synced
 
@@ -154,7 +155,7 @@ func (s *Store) View(ctx context.Context, fn func(kv.Reader) error) error {
 	var result error
 	committed := s.committed.Load()
 	err := guard(func() error {
-		return s.db.View(func(tx *bbolt.Tx) error {
+		return s.view(func(tx *bbolt.Tx) error {
 			if int64(tx.ID()) < committed {
 				s.breakDown(errOverwritten)
 				return *s.broken.Load()

@@ -149,10 +149,17 @@ var neighbours = []Mutant{
 	},
 	{
 		Gone: "a damaged page that an update meets is not met again by bbolt",
-		File: "embeddedstore/freelist.go",
-		Old:  "\ttx, err := s.db.Begin(true)\n",
-		New:  "\tif s.db != nil {\n\t\treturn s.db.Update(fn)\n\t}\n\ttx, err := s.db.Begin(true)\n",
+		File: "embeddedstore/transaction.go",
+		Old:  "\ttx, err := s.begin(true)\n",
+		New:  "\tif s.db != nil {\n\t\treturn s.db.Update(fn)\n\t}\n\ttx, err := s.begin(true)\n",
 		Run:  "^TestDamagedWhileRunning$",
+	},
+	{
+		Gone: "a store whose transaction could not begin is out of use",
+		File: "embeddedstore/transaction.go",
+		Old:  "\t\ts.breakDown(err)\n",
+		New:  "\t\tif err != nil {\n\t\t\treturn nil, err\n\t\t}\n\t\ts.breakDown(err)\n",
+		Run:  "^TestEmptiedWhileOpen$",
 	},
 	{
 		Gone: "a job that the store does not take is tried again after a pause",
