@@ -171,7 +171,7 @@ func (s *Site) mail(ctx context.Context, h *heldJob, m *minting) error {
 		return s.finish(ctx, h, nil)
 	case Rejected:
 		return s.finish(ctx, h, m.unmint)
-	case NotSent, Misconfigured, Unwanted:
+	case NotSent, Misconfigured, Unwanted, Unreachable:
 		return s.retryMail(ctx, h, m.unmint)
 	default:
 		// It may have arrived: the links in it must live on.
@@ -211,7 +211,7 @@ func (s *Site) logDelivery(h *heldJob, d Delivery) {
 	}
 	switch d.Status {
 	case Sent:
-		s.queue(h.kind).trust()
+		s.queue(h.kind).trust(time.Now())
 		s.log.Info("mail handed to the relay", attrs...)
 	case Rejected:
 		s.log.Warn("the relay refused the mail for good", attrs...)
@@ -231,6 +231,10 @@ func (s *Site) logDelivery(h *heldJob, d Delivery) {
 			return
 		}
 		s.svc.alarm(s.config.ID, "the relay does not take a mail for what it says; it stays queued and others go on", d.Err, "reference", h.Reference)
+	case Unreachable:
+		// With all that wait, trying each would keep the machine busy.
+		s.queue(h.kind).miss(time.Now())
+		fallthrough
 	default:
 		s.queue(h.kind).fail(time.Now())
 		s.log.Warn("mail not handed over yet", attrs...)

@@ -20,7 +20,9 @@ type queueState struct {
 	mu       sync.Mutex
 	busy     map[id]bool // jobs in flight in this process
 	until    time.Time   // the queue rests until then
-	wary     bool        // the relay refused our login: one attempt at a time
+	wary     bool        // the relay refused our login or was not there: one attempt at a time
+	unmet    int         // rests since a mail was taken, for want of a relay
+	taken    time.Time   // when a mail was
 	refusals int         // mails refused for good since one was taken
 	failed   time.Time   // when the relay last took no mail; zero since it took one
 }
@@ -81,10 +83,25 @@ func (q *queueState) rest(d time.Duration) {
 	}
 }
 
-func (q *queueState) trust() {
+// miss is rest where no relay was found, for longer each time. It does nothing if
+// the queue rests already, as for all that were under way, and nothing if mails
+// are taken: the relay only limits our connections.
+func (q *queueState) miss(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.wary, q.refusals, q.failed = false, 0, time.Time{}
+	if now.Before(q.until) || now.Sub(q.taken) < firstRest {
+		return
+	}
+	q.wary = true
+	q.until = now.Add(min(firstRest<<min(q.unmet, 16), longestRest))
+	q.unmet++
+}
+
+// trust notes that the relay took a mail.
+func (q *queueState) trust(now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.wary, q.unmet, q.refusals, q.taken, q.failed = false, 0, 0, now, time.Time{}
 }
 
 // fail notes that the relay took no mail, whatever the reason.

@@ -3,8 +3,13 @@ package reset_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
@@ -81,3 +86,119 @@ func (links) Link(dialect, t string) string {
 
 func (links) CancelLink(t string) string { return "https://app.example.com/password-reset/cancel/" + t }
 func (links) AskLink() string            { return "https://app.example.com/password-reset" }
+
+func TestRefusedLoginAtTheRelayIsNotHammered(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		var tries atomic.Int32
+		w.relay.say(func(reset.Letter) reset.Delivery {
+			tries.Add(1)
+			return reset.Delivery{Status: reset.Misconfigured, Err: errors.New("535")}
+		})
+		for range 20 {
+			w.ask("alice")
+			time.Sleep(3 * time.Second)
+		}
+		if n := tries.Load(); n > 10 {
+			t.Errorf("%d logins in a minute with a wrong password", n)
+		}
+	})
+}
+
+// With a hundred thousand mails in the queue, trying each would take the machine
+// from the other sites for as long as the relay is away.
+func TestRelayThatIsAwayIsLookedForSeldom(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		var tries atomic.Int32
+		w.relay.say(func(reset.Letter) reset.Delivery {
+			tries.Add(1)
+			return reset.Delivery{Status: reset.Unreachable, Err: errors.New("refused")}
+		})
+		const asked = 60
+		for n := range asked {
+			w.ask(w.settle(n))
+			time.Sleep(3 * time.Second)
+		}
+		// After 1, 3, 7, 15, 31, 61, 91, 121, 151 and 181 s.
+		if n := tries.Load(); n < 8 || n > 11 {
+			t.Errorf("a relay that is away was looked for %d times in three minutes", n)
+		}
+		w.relay.say(nil)
+		time.Sleep(31 * time.Second)
+		if n := w.relay.count(reset.LetterReset); n < asked-10 {
+			t.Errorf("half a minute after it is back, the relay has %d mails of %d", n, asked)
+		}
+		time.Sleep(10 * time.Minute)
+		if n := w.relay.count(reset.LetterReset); n != asked {
+			t.Errorf("in the end the relay has %d mails of %d", n, asked)
+		}
+	})
+}
+
+// settle gives somebody an account and returns their login.
+func (w *world) settle(n int) string {
+	login := fmt.Sprintf("inhabitant-%d", n)
+	w.dir.put(login, reset.Account{ID: login, Login: login, Email: login + "@example.com"})
+	return login
+}
+
+// A relay that limits our connections turns some of them away and takes mails over
+// the others.
+func TestRelayWithFewConnectionsIsNotAway(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		var n atomic.Int32
+		w.relay.say(func(reset.Letter) reset.Delivery {
+			if n.Add(1)%2 == 0 {
+				return reset.Delivery{Status: reset.Unreachable, Err: errors.New("421")}
+			}
+			return reset.Delivery{Status: reset.Sent}
+		})
+		const asked = 600
+		for n := range asked {
+			w.ask(w.settle(n))
+		}
+		time.Sleep(4 * time.Second)
+		if got := w.relay.count(reset.LetterReset); got < asked/2-10 {
+			t.Errorf("%d mails of %d went over the connections that the relay takes", got, asked/2)
+		}
+	})
+}
+
+// Whoever can make a mail to themselves look like spam, or has a mailbox that
+// refuses it, must not hold up the mails of others.
+func TestUnwantedMailHoldsUpNoOther(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		w.relay.say(func(l reset.Letter) reset.Delivery {
+			if l.To.ID == bob.ID {
+				return reset.Delivery{Status: reset.Unwanted, Err: errors.New("554 5.7.1")}
+			}
+			return reset.Delivery{Status: reset.Sent}
+		})
+		for range 50 {
+			w.ask("bob")
+			time.Sleep(3 * time.Second)
+		}
+		asked := time.Now()
+		w.letter("alice")
+		if waited := time.Since(asked); waited > 5*time.Second {
+			t.Errorf("a mail waits for %s behind those that the relay does not take", waited)
+		}
+	})
+}
+
+func TestRelayThatRefusesEverybodyRaisesAnAlarm(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		w.relay.say(func(reset.Letter) reset.Delivery {
+			return reset.Delivery{Status: reset.Rejected, Err: errors.New("554")}
+		})
+		for n := range 5 {
+			if strings.Contains(w.logText(), `"alarm":true`) {
+				t.Fatalf("alarm after %d refusals", n)
+			}
+			w.ask("alice")
+			time.Sleep(3 * time.Second)
+		}
+		if !strings.Contains(w.logText(), `"alarm":true`) {
+			t.Error("no alarm")
+		}
+	})
+}

@@ -30,6 +30,10 @@ const (
 	// restAfterRefusal is how long a queue rests when the relay refuses our
 	// login.
 	restAfterRefusal = 30 * time.Second
+	// firstRest is how long a queue rests when there is no relay. Each rest after
+	// it is twice as long, up to longestRest.
+	firstRest   = time.Second
+	longestRest = 30 * time.Second
 )
 
 // work runs one queue until ctx ends: it takes what is due, in order, and

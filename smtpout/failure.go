@@ -65,6 +65,15 @@ func (f *failure) delivery() reset.Delivery {
 	return reset.Delivery{Status: f.status, Err: f}
 }
 
+// early is a failure from before the relay was ready for a mail: it would have
+// come about with any other.
+func (f *failure) early(ctx context.Context) *failure {
+	if f.status == reset.NotSent && !errors.Is(ctx.Err(), context.Canceled) {
+		f.status = reset.Unreachable
+	}
+	return f
+}
+
 func misconfigured(at stage, cause string) *failure {
 	return &failure{status: reset.Misconfigured, stage: at, cause: cause}
 }

@@ -20,13 +20,13 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"accepted, then gone", after(dot, say("250 2.0.0 queued")), reset.Sent, ""},
 		{"accepted in several lines", after(dot, say("250-2.0.0 queued\n250 2.0.0 as 1")), reset.Sent, ""},
-		{"greeted by 421", []move{say("421 4.3.2 busy alice@example.org")}, reset.NotSent, "greeting: answer 421 4.3.2"},
+		{"greeted by 421", []move{say("421 4.3.2 busy alice@example.org")}, reset.Unreachable, "greeting: answer 421 4.3.2"},
 		{"greeted by 554", []move{say("554 5.7.1 go away")}, reset.Misconfigured, "greeting: answer 554 5.7.1"},
-		{"greeted by HTTP", []move{say("HTTP/1.1 400 Bad Request")}, reset.NotSent, "greeting: relay does not follow the protocol"},
-		{"no greeting", nil, reset.NotSent, "greeting: connection lost"},
-		{"EHLO 421", []move{say("220 x"), hear, say("421 4.3.2 no")}, reset.NotSent, "EHLO: answer 421 4.3.2"},
+		{"greeted by HTTP", []move{say("HTTP/1.1 400 Bad Request")}, reset.Unreachable, "greeting: relay does not follow the protocol"},
+		{"no greeting", nil, reset.Unreachable, "greeting: connection lost"},
+		{"EHLO 421", []move{say("220 x"), hear, say("421 4.3.2 no")}, reset.Unreachable, "EHLO: answer 421 4.3.2"},
 		{"EHLO 550", []move{say("220 x"), hear, say("550 5.7.1 who are you")}, reset.Misconfigured, "EHLO: answer 550 5.7.1"},
-		{"EHLO gone", []move{say("220 x"), hear}, reset.NotSent, "EHLO: connection lost"},
+		{"EHLO gone", []move{say("220 x"), hear}, reset.Unreachable, "EHLO: connection lost"},
 		{"MAIL 421", after(mail, say("421 4.3.2 no")), reset.NotSent, "MAIL: answer 421 4.3.2"},
 		{"MAIL 451", after(mail, say("451 4.3.0 no")), reset.NotSent, "MAIL: answer 451 4.3.0"},
 		{"MAIL 550", after(mail, say("550 5.7.1 <support@example.com> no")), reset.Misconfigured, "MAIL: answer 550 5.7.1"},
@@ -92,12 +92,12 @@ func TestUnreachable(t *testing.T) {
 	address := l.Addr().String()
 	l.Close()
 	c := newClient(t, smtpout.Options{Address: address})
-	check(t, c.Send(t.Context(), message()), reset.NotSent, "connecting: connection refused")
+	check(t, c.Send(t.Context(), message()), reset.Unreachable, "connecting: connection refused")
 
 	c = newClient(t, smtpout.Options{Address: "relay.invalid:587"})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	if d := c.Send(ctx, message()); d.Status != reset.NotSent || !strings.HasPrefix(d.Err.Error(), "smtp: connecting: ") {
+	if d := c.Send(ctx, message()); d.Status != reset.Unreachable || !strings.HasPrefix(d.Err.Error(), "smtp: connecting: ") {
 		t.Errorf("%+v", d)
 	}
 	done, cancel2 := context.WithCancel(t.Context())

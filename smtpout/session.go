@@ -72,14 +72,14 @@ func (c *Client) open(ctx context.Context) (*session, *failure) {
 	}
 	raw, err := c.dial(ctx)
 	if err != nil {
-		return nil, err
+		return nil, err.early(ctx)
 	}
 	s := newSession(raw)
 	end := s.begin(ctx)
 	defer end()
 	if err := c.establish(ctx, s); err != nil {
 		s.close()
-		return nil, err
+		return nil, err.early(ctx)
 	}
 	return s, nil
 }

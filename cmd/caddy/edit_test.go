@@ -20,6 +20,8 @@ var haste = []edit{
 	{"reset/request.go", "headStart = 3 * time.Second", "headStart = 100 * time.Millisecond"},
 	{"reset/job.go", "{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "{100 * time.Millisecond, 200 * time.Millisecond}"},
 	{"reset/job.go", "5 * time.Second,  // 5 s", "200 * time.Millisecond, 400 * time.Millisecond,\n\t}\n\t_ = []time.Duration{"},
+	{"reset/worker.go", "firstRest   = time.Second", "firstRest   = 10 * time.Millisecond"},
+	{"reset/worker.go", "longestRest = 30 * time.Second", "longestRest = 100 * time.Millisecond"},
 	{"reset/slot.go", "const slotPoll = time.Second", "const slotPoll = 50 * time.Millisecond"},
 }
 

@@ -62,6 +62,8 @@ var hurriedOnce = sync.OnceValues(func() (string, error) {
 		edit{"smtpout/client.go", "commandTimeout = 30 * time.Second", "commandTimeout = " + source(hurriedPace.command)},
 		edit{"reset/worker.go", "context.WithTimeout(ctx, mailLease-leaseMargin)", "context.WithTimeout(ctx, " + source(hurriedPace.attempt) + ")"},
 		edit{"reset/worker.go", "restAfterRefusal = 30 * time.Second", "restAfterRefusal = " + source(hurriedPace.rest)},
+		edit{"reset/worker.go", "firstRest   = time.Second", "firstRest   = 100 * time.Millisecond"},
+		edit{"reset/worker.go", "longestRest = 30 * time.Second", "longestRest = " + source(hurriedPace.rest)},
 		edit{"reset/job.go", "{30 * time.Second, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute}", "{time.Second, 2 * time.Second}"},
 		edit{"reset/job.go", "5 * time.Second,  // 5 s", "time.Second,"},
 		edit{"reset/job.go", "30 * time.Second, // 35 s", "2 * time.Second,"},

@@ -122,9 +122,9 @@ var tryAgain = []Mutant{
 	{
 		Gone: "a mail that surely did not leave is tried again",
 		File: "reset/mailing.go",
-		Old: `	case NotSent, Misconfigured, Unwanted:
+		Old: `	case NotSent, Misconfigured, Unwanted, Unreachable:
 		return s.retryMail(ctx, h, m.unmint)`,
-		New: `	case NotSent, Misconfigured, Unwanted:
+		New: `	case NotSent, Misconfigured, Unwanted, Unreachable:
 		return s.finish(ctx, h, m.unmint)`,
 		Run: "^TestWhatBecomesOfAMail$",
 	},
