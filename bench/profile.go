@@ -39,6 +39,9 @@ func save(ctx context.Context, url, file string) error {
 		return err
 	}
 	defer answer.Body.Close()
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
 	f, err := os.Create(file)
 	if err != nil {
 		return err
