@@ -56,9 +56,10 @@ func (b *bench) flow(ctx context.Context) error {
 func (s sample) row(what, target string, v verdict) row {
 	return row{
 		What: what, Target: target, Verdict: v,
-		Text: fmt.Sprintf("%.0f/s, p50 %.1f ms, p99 %.1f ms, %.0f µs of CPU", s.rate(), milliseconds(s.p50()), milliseconds(s.p99()), 1000*milliseconds(s.cpu)),
+		Text: fmt.Sprintf("%.0f/s, p50 %.1f ms, p99 %.1f ms, %.0f µs of CPU, %.0f KB written",
+			s.rate(), milliseconds(s.p50()), milliseconds(s.p99()), 1000*milliseconds(s.cpu), s.written/1000),
 		Values: map[string]float64{
-			"rate": s.rate(), "p50_ms": milliseconds(s.p50()), "p99_ms": milliseconds(s.p99()), "cpu_ms": milliseconds(s.cpu),
+			"rate": s.rate(), "p50_ms": milliseconds(s.p50()), "p99_ms": milliseconds(s.p99()), "cpu_ms": milliseconds(s.cpu), "written_bytes": s.written,
 		},
 	}
 }

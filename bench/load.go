@@ -36,6 +36,7 @@ type sample struct {
 	elapsed  time.Duration
 	latency  []time.Duration // in order of size
 	cpu      time.Duration   // that the server took for each request, and besides
+	written  float64         // bytes that the server wrote for each request, and besides
 }
 
 func (s sample) rate() float64 { return float64(s.requests) / s.elapsed.Seconds() }
@@ -44,19 +45,19 @@ func (s sample) p50() time.Duration { return quantile(s.latency, 0.5) }
 
 func (s sample) p99() time.Duration { return quantile(s.latency, 0.99) }
 
-// on is run against a server whose processor time is measured.
+// on is run against a server that is asked what it takes for that.
 func (l load) on(ctx context.Context, s *server, most time.Duration) (sample, error) {
-	before, err := s.cpu()
-	if err != nil {
-		return sample{}, err
-	}
-	got, err := l.run(ctx, most)
-	if err != nil {
+	cpu, err1 := s.cpu()
+	written, err2 := s.written()
+	got, err3 := l.run(ctx, most)
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return got, err
 	}
-	after, err := s.cpu()
-	got.cpu = (after - before) / time.Duration(got.requests)
-	return got, err
+	cpuThen, err1 := s.cpu()
+	writtenThen, err2 := s.written()
+	got.cpu = (cpuThen - cpu) / time.Duration(got.requests)
+	got.written = float64(writtenThen-written) / float64(got.requests)
+	return got, errors.Join(err1, err2)
 }
 
 // run sends requests for at most that long.

@@ -34,6 +34,21 @@ func (u *usage) cpu() (time.Duration, error) {
 	return time.Duration(ticks) * clockTick, nil
 }
 
+// written returns how many bytes the process has had written to disks (proc(5),
+// write_bytes).
+func (u *usage) written() (int64, error) {
+	io, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", u.pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range bytes.Lines(io) {
+		if rest, ok := bytes.CutPrefix(line, []byte("write_bytes:")); ok {
+			return strconv.ParseInt(string(bytes.TrimSpace(rest)), 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("no writes in what process %d has read and written", u.pid)
+}
+
 // memory returns the resident memory, without mapped files, in MiB: now.
 func (u *usage) memory() (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", u.pid))

@@ -46,12 +46,20 @@ func (s *Service) sweepAll(ctx context.Context) {
 	}
 	defer release()
 	for ctx.Err() == nil {
+		begun := time.Now()
 		more, err := s.sweepOnce(ctx)
 		if err != nil && ctx.Err() == nil {
 			s.storeAlarm("", "removing expired rows", err)
 		}
 		if !more || err != nil {
 			return
+		}
+		// What was written together expires together, but is removed from all over
+		// the store: without a rest between, a flood of yesterday would be most of
+		// what the disk does today.
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Since(begun)):
 		}
 	}
 }
