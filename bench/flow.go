@@ -103,7 +103,7 @@ func (b *bench) accept(ctx context.Context, connections int) (a acceptance, err 
 	done := b.profile(ctx, site, fmt.Sprint("accept-", connections), b.each)
 	a.load, err = load{
 		address: site.addr, connections: connections,
-		request: func(n int) []byte { return ask(site.addr, n) },
+		request: b.asking(site, 0),
 		accepts: answered(http.StatusAccepted),
 	}.on(ctx, site, b.each)
 	done()

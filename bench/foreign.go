@@ -46,12 +46,12 @@ func (b *bench) foreign(ctx context.Context) error {
 	noise, us := compare(rates[1], rates[0]), compare(rates[2], rates[0])
 	b.add(row{
 		What: "other traffic, Caddy alone twice", Text: noise.String(),
-		Values: map[string]float64{"ratio": noise.Of, "low": noise.Low, "high": noise.High},
+		Values: map[string]float64{"ratio": noise.of, "low": noise.low, "high": noise.high},
 	})
 	b.add(row{
 		What: "other traffic, with us and without", Target: "1 within the noise",
-		Text: us.String(), Verdict: judge(us.High >= min(1, noise.Low)),
-		Values: map[string]float64{"ratio": us.Of, "low": us.Low, "high": us.High},
+		Text: us.String(), Verdict: judge(us.high >= min(1, noise.low)),
+		Values: map[string]float64{"ratio": us.of, "low": us.low, "high": us.high},
 	})
 	return nil
 }
@@ -129,4 +129,4 @@ func (all costs) row() row {
 	return r
 }
 
-func (r ratio) String() string { return fmt.Sprintf("%.3f [%.3f, %.3f]", r.Of, r.Low, r.High) }
+func (r ratio) String() string { return fmt.Sprintf("%.3f [%.3f, %.3f]", r.of, r.low, r.high) }

@@ -205,7 +205,7 @@ func (b *bench) acceptOn(ctx context.Context, site *server, first int, most time
 	before := b.relay.mails.Load()
 	s, err := load{
 		address: site.addr, connections: 16,
-		request: func(n int) []byte { return ask(site.addr, first+n) },
+		request: b.asking(site, first),
 		accepts: answered(http.StatusAccepted),
 	}.run(ctx, most)
 	if err != nil {

@@ -121,14 +121,14 @@ type calm struct{ rate, p99 ratio }
 func (t trouble) row(noise, c calm) row {
 	r := row{
 		What: "other traffic while " + t.name, Target: t.target,
-		Text: fmt.Sprintf("rate %v, p99 %.2f × (at rest twice: %v, %.2f ×)", c.rate, c.p99.Of, noise.rate, noise.p99.Of),
+		Text: fmt.Sprintf("rate %v, p99 %.2f × (at rest twice: %v, %.2f ×)", c.rate, c.p99.of, noise.rate, noise.p99.of),
 		Values: map[string]float64{
-			"ratio": c.rate.Of, "low": c.rate.Low, "high": c.rate.High, "p99_ratio": c.p99.Of,
-			"noise_low": noise.rate.Low, "noise_high": noise.rate.High, "noise_p99_ratio": noise.p99.Of,
+			"ratio": c.rate.of, "low": c.rate.low, "high": c.rate.high, "p99_ratio": c.p99.of,
+			"noise_low": noise.rate.low, "noise_high": noise.rate.high, "noise_p99_ratio": noise.p99.of,
 		},
 	}
 	if t.target != "" {
-		r.Verdict = atLeast(c.rate.Of, min(0.9, noise.rate.Low))
+		r.Verdict = atLeast(c.rate.of, min(0.9, noise.rate.low))
 	}
 	return r
 }

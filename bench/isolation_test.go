@@ -14,7 +14,7 @@ import (
 // Other traffic is untouched if it loses less than a tenth, or no more than two
 // servers at rest differ.
 func TestIsolationRow(t *testing.T) {
-	steady, shaky := calm{rate: ratio{Of: 1, Low: 0.97, High: 1.03}}, calm{rate: ratio{Of: 1, Low: 0.8, High: 1.3}}
+	steady, shaky := calm{rate: ratio{of: 1, low: 0.97, high: 1.03}}, calm{rate: ratio{of: 1, low: 0.8, high: 1.3}}
 	for _, tt := range []struct {
 		of     float64
 		noise  calm
@@ -28,7 +28,7 @@ func TestIsolationRow(t *testing.T) {
 		{0.79, shaky, untouched, fails},
 		{0.2, steady, "", reported},
 	} {
-		r := trouble{target: tt.target}.row(tt.noise, calm{rate: ratio{Of: tt.of}})
+		r := trouble{target: tt.target}.row(tt.noise, calm{rate: ratio{of: tt.of}})
 		if r.Verdict != tt.want {
 			t.Errorf("%v of the rate at rest, noise %v: %q; want %q", tt.of, tt.noise.rate, r.Verdict, tt.want)
 		}

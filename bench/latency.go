@@ -25,14 +25,14 @@ func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // A ratio compares two ways that were measured in turns.
 type ratio struct {
-	Of        float64 `json:"ratio"` // of the medians
-	Low, High float64 // of 95 % of what other turns would have given (bootstrap)
+	of        float64 // of the medians
+	low, high float64 // of 95 % of what other turns would have given (bootstrap)
 }
 
 // compare returns how a's median relates to b's, where a[i] and b[i] come from
 // the same turn.
 func compare(a, b []float64) ratio {
-	r := ratio{Of: median(a) / median(b)}
+	r := ratio{of: median(a) / median(b)}
 	// The seed is fixed: the same figures give the same interval.
 	chance := rand.New(rand.NewPCG(1, 1))
 	drawn := make([]float64, 2000)
@@ -45,6 +45,6 @@ func compare(a, b []float64) ratio {
 		drawn[i] = median(x) / median(y)
 	}
 	slices.Sort(drawn)
-	r.Low, r.High = quantile(drawn, 0.025), quantile(drawn, 0.975)
+	r.low, r.high = quantile(drawn, 0.025), quantile(drawn, 0.975)
 	return r
 }

@@ -44,13 +44,13 @@ func TestLoad(t *testing.T) {
 func TestCompare(t *testing.T) {
 	a := []float64{100, 103, 98, 101, 99, 102, 97, 100}
 	b := []float64{101, 99, 100, 98, 102, 100, 103, 97}
-	if r := compare(a, b); r.Low > 1 || r.High < 1 {
+	if r := compare(a, b); r.low > 1 || r.high < 1 {
 		t.Errorf("the same twice: %v", r)
 	}
 	for i := range b {
 		b[i] *= 2
 	}
-	if r := compare(a, b); r.High > 0.6 || r.Low < 0.4 {
+	if r := compare(a, b); r.high > 0.6 || r.low < 0.4 {
 		t.Errorf("half as fast: %v", r)
 	}
 }

@@ -88,6 +88,17 @@ func writeAccounts(home string, accounts int) error {
 // ask is the request of somebody who forgot the password of the n-th account.
 func ask(addr string, n int) []byte { return askFor(addr, login(n)) }
 
+// asking returns the requests of one account after another, from the n-th on but
+// for the last, which has asked before (warm), until all have asked.
+func (b *bench) asking(s *server, first int) func(n int) []byte {
+	return func(n int) []byte {
+		if first+n >= b.accounts-1 {
+			return nil
+		}
+		return ask(s.addr, first+n)
+	}
+}
+
 // askFor is the request of somebody who types a login.
 func askFor(addr, login string) []byte {
 	return post(addr, "/password-reset", `{"login":"`+login+`"}`)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -136,5 +137,49 @@ func TestEmptiedWhileOpen(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// The same among many: each meets the file in another state, and all of them get
+// an answer.
+func TestEmptiedWhileBusy(t *testing.T) {
+	for n := range 10 {
+		s, err := embeddedstore.Open(t.Context(), embeddedstore.Options{Path: newPath(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustPut(t, s, "a", "1")
+		broken := make(chan struct{})
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for err := error(nil); err == nil; {
+					_, err = get(s, "a")
+				}
+			})
+			all.Go(func() {
+				for err := error(nil); err == nil; {
+					err = put(s, "a", "2")
+				}
+			})
+		}
+		if n%2 == 0 {
+			err = os.Truncate(s.Path(), 0)
+		} else {
+			scribble(t, s.Path(), make([]byte, 2*4096), 0)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			all.Wait()
+			s.Close()
+			close(broken)
+		}()
+		select {
+		case <-broken:
+		case <-time.After(20 * time.Second):
+			t.Fatal("somebody got no answer")
+		}
 	}
 }

@@ -37,3 +37,5 @@ func (s *Store) LookNow() { s.watch.next.Store(0) }
 
 // Create makes an empty store at path, if there is none.
 var Create = create
+
+const MaxBatch = maxBatch

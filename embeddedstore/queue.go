@@ -21,10 +21,10 @@ type update struct {
 type queue struct {
 	wake chan struct{} // has a token if something may have changed
 
-	mu      sync.Mutex
-	waiting []*update // that somebody waits for
-	patient []*update // that yield
-	closed  bool
+	mu       sync.Mutex
+	urgent   []*update // that somebody waits for
+	yielding []*update
+	closed   bool
 }
 
 // push appends u, unless the queue is closed.
@@ -40,14 +40,23 @@ func (q *queue) push(u *update) bool {
 	return true
 }
 
-// pop takes the next update, one that yields only if patient and no other waits;
-// ran will be closed when its closure has run.
-func (q *queue) pop(patient bool, ran chan struct{}) *update {
+// A turn says which updates a pop may take.
+type turn int
+
+const (
+	urgentOnly turn = iota
+	urgentFirst
+	yieldingFirst
+)
+
+// pop takes the next update, if there is one whose turn it is; ran will be closed
+// when its closure has run.
+func (q *queue) pop(t turn, ran chan struct{}) *update {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	line := &q.waiting
-	if len(*line) == 0 && patient {
-		line = &q.patient
+	line := &q.urgent
+	if len(q.yielding) > 0 && (t == yieldingFirst || t == urgentFirst && len(q.urgent) == 0) {
+		line = &q.yielding
 	}
 	if len(*line) == 0 {
 		return nil
@@ -76,7 +85,14 @@ func (q *queue) withdraw(u *update) (ran chan struct{}) {
 func (q *queue) state() (waiting int, closed bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.waiting) + len(q.patient), q.closed
+	return len(q.urgent) + len(q.yielding), q.closed
+}
+
+// yields reports whether an update that yields waits.
+func (q *queue) yields() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.yielding) > 0
 }
 
 // close lets no further update in.
@@ -89,9 +105,9 @@ func (q *queue) close() {
 
 func (q *queue) line(u *update) *[]*update {
 	if u.yields {
-		return &q.patient
+		return &q.yielding
 	}
-	return &q.waiting
+	return &q.urgent
 }
 
 func (q *queue) poke() {

@@ -5,7 +5,9 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
 
@@ -69,5 +71,31 @@ func TestYieldingUpdates(t *testing.T) {
 	// In the first commit, of nine that somebody waits for, there is room for two.
 	if want := []int{urgent + 2, urgent + yielding}; !slices.Equal(commits, want) {
 		t.Errorf("after each commit %d closures have run; want %d", commits, want)
+	}
+}
+
+// Where more updates always wait than one commit takes, those that yield have
+// their share all the same.
+func TestYieldingUpdatesAmongVeryMany(t *testing.T) {
+	s := openNew(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var all sync.WaitGroup
+	for n := range 3 * embeddedstore.MaxBatch {
+		all.Go(func() {
+			for ctx.Err() == nil {
+				_ = s.Update(ctx, func(tx kv.Tx) error { return tx.Put([]byte(key(n)), nil) })
+			}
+		})
+	}
+	waitFor(t, func() bool { return s.Waiting() > 2*embeddedstore.MaxBatch })
+	before := s.Commits()
+	yielding, end := context.WithTimeout(kv.Yielding(t.Context()), 20*time.Second)
+	defer end()
+	err := s.Update(yielding, func(tx kv.Tx) error { return tx.Put([]byte("a"), nil) })
+	commits := s.Commits() - before
+	cancel()
+	all.Wait()
+	if err != nil || commits > 5 {
+		t.Errorf("an update that yields: %v after %d commits; want it within a few", err, commits)
 	}
 }

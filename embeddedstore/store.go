@@ -44,7 +44,8 @@ const (
 	maxBatchBytes = 1 << 20
 
 	// While somebody waits for an update of a commit, ones that yield may be one
-	// more than an eighth of the others in it: each makes it longer for all.
+	// more than an eighth of the others in it: each makes it longer for all. If
+	// a commit is full of others, the next one begins with as many that yield.
 	yieldingShare = 8
 )
 
@@ -96,12 +97,11 @@ type Store struct {
 	pageSize int
 	sentry   *sentry // what bbolt logs to
 
-	queue     queue
-	watch     watch
-	broken    atomic.Pointer[error] // not nil: bbolt cannot go on in this process
-	beginning sync.Mutex            // held while a reading transaction begins
-	closing   sync.Once
-	closed    chan struct{} // the writer has ended
+	queue   queue
+	watch   watch
+	broken  atomic.Pointer[error] // not nil: bbolt cannot go on in this process
+	closing sync.Once
+	closed  chan struct{} // the writer has ended
 
 	committed atomic.Int64 // the last transaction that was synced
 
@@ -115,6 +115,7 @@ type Store struct {
 	tried        int64         // the last transaction that was to be synced
 	unlisted     bool          // the file has no list of free pages
 	ending       bool          // this commit is the last
+	owed         int           // updates that yield, for which the last commit had no room
 	beforeCommit func()        // for tests: runs when all closures of a batch have
 }
 

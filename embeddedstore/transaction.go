@@ -2,34 +2,20 @@ package embeddedstore
 
 import (
 	"errors"
+	"reflect"
+	"sync"
 
 	"go.etcd.io/bbolt"
 )
 
 // view is bbolt's View, but for what follows a panic of begin.
 func (s *Store) view(fn func(*bbolt.Tx) error) error {
-	tx, err := s.beginReading()
+	tx, err := s.begin(false)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		// The locks that ending takes may be held for ever; see begin.
-		if s.broken.Load() == nil {
-			_ = tx.Rollback()
-		}
-	}()
+	defer tx.Rollback()
 	return fn(tx)
-}
-
-// beginReading begins one transaction at a time, as bbolt does: those that come
-// while one panics must find out before they wait for its locks.
-func (s *Store) beginReading() (*bbolt.Tx, error) {
-	s.beginning.Lock()
-	defer s.beginning.Unlock()
-	if err := s.broken.Load(); err != nil {
-		return nil, *err
-	}
-	return s.begin(false)
 }
 
 // transact is bbolt's Update, but for what follows a panic. That one makes up
@@ -60,7 +46,8 @@ func (s *Store) transact(fn func(*bbolt.Tx) error) error {
 
 // begin is bbolt's Begin, but for what follows a panic. bbolt reads the meta
 // pages first, which are not there while somebody copies a file over the open
-// one. It keeps its locks then, so that whoever came next would wait for ever.
+// one. A reading transaction keeps the locks for that then, so that all others
+// would wait for ever, to begin and to end.
 func (s *Store) begin(writable bool) (tx *bbolt.Tx, err error) {
 	err = guard(func() (err error) {
 		tx, err = s.db.Begin(writable)
@@ -68,7 +55,19 @@ func (s *Store) begin(writable bool) (tx *bbolt.Tx, err error) {
 	})
 	if errors.Is(err, ErrDamaged) {
 		s.breakDown(err)
+		if !writable {
+			unlock(s.db)
+		}
 		return nil, *s.broken.Load()
 	}
 	return tx, err
+}
+
+// unlock gives back what a reading transaction of bbolt had locked when it
+// panicked, for which bbolt has no function. The fields are those of v1.5.0:
+// TestEmptiedWhileBusy tells if another one has them no more.
+func unlock(db *bbolt.DB) {
+	fields := reflect.ValueOf(db).Elem()
+	(*sync.RWMutex)(fields.FieldByName("mmaplock").Addr().UnsafePointer()).RUnlock()
+	(*sync.Mutex)(fields.FieldByName("metalock").Addr().UnsafePointer()).Unlock()
 }

@@ -108,7 +108,7 @@ func (s *Store) commit() {
 	if failed != nil && running == nil {
 		// No closure has run, and none will: a queue that cannot move must not
 		// keep its callers.
-		for u := s.queue.pop(true, ran); u != nil; u = s.queue.pop(true, ran) {
+		for u := s.queue.pop(urgentFirst, ran); u != nil; u = s.queue.pop(urgentFirst, ran) {
 			batch = append(batch, u)
 		}
 		close(ran)
@@ -123,9 +123,22 @@ func (s *Store) run(tx *bbolt.Tx, ran chan struct{}, batch *[]*update) (wrote bo
 	defer close(ran)
 	r := &reader{bucket: tx.Bucket(bucket), path: s.path}
 	written, urgent, yielding := 0, 0, 0
+	defer func() {
+		s.owed = 0
+		if yielding == 0 && s.queue.yields() {
+			s.owed = urgent/yieldingShare + 1
+		}
+	}()
 	// The last one may be as large as an update can be.
 	for len(*batch) < maxBatch && written <= maxBatchBytes-kv.MaxBytes {
-		u := s.queue.pop(urgent == 0 || yielding <= urgent/yieldingShare, ran)
+		t := urgentOnly
+		switch {
+		case yielding < s.owed:
+			t = yieldingFirst
+		case urgent == 0 || yielding <= urgent/yieldingShare:
+			t = urgentFirst
+		}
+		u := s.queue.pop(t, ran)
 		if u == nil {
 			break
 		}

@@ -51,7 +51,7 @@ func (s *Site) Find(ctx context.Context, r Request) (Finding, error) {
 	case <-ctx.Done():
 		return Found, nil
 	}
-	accounts, err := s.config.Directory.Lookup(ctx, login)
+	accounts, err := s.consult(ctx, login)
 	if err != nil {
 		return Found, nil // the queue will ask again, and log why it failed
 	}

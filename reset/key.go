@@ -23,8 +23,12 @@ const (
 	tableExpiry  = 'x'
 )
 
-// rowKeySize is the length of the keys of tables a, g and l.
-const rowKeySize = 1 + 16
+const (
+	// rowKeySize is the length of the keys of tables a, g and l.
+	rowKeySize = 1 + 16
+	// queuePrefixSize is the length of what the keys of one queue begin with.
+	queuePrefixSize = 1 + 8 + 1
+)
 
 func (s *Site) accountKey(accountID string) []byte {
 	return s.key(tableAccount, "account", accountID)
@@ -67,20 +71,23 @@ func (s *Site) queuePrefix(k jobKind) []byte { return s.prefixes[k] }
 // that is leased stands at the end of its lease.
 func (s *Site) queueKey(k jobKind, due time.Time, job id) []byte {
 	b := slices.Concat(s.queuePrefix(k), make([]byte, 6), job[:])
-	putMillis(b[10:16], due.UnixMilli())
+	putMillis(b[queuePrefixSize:], due.UnixMilli())
 	return b
 }
 
 // jobOf reads the id of the job out of a queue key.
 func jobOf(key []byte) (job id) {
-	copy(job[:], key[16:])
+	copy(job[:], key[queuePrefixSize+6:])
 	return job
 }
 
 // dueOf reads the time out of a queue key.
 func dueOf(key []byte) time.Time {
-	return time.UnixMilli(getMillis(key[10:16]))
+	return time.UnixMilli(getMillis(key[queuePrefixSize:]))
 }
+
+// kindOf reads the kind of the job out of a queue key.
+func kindOf(key []byte) jobKind { return jobKind(key[queuePrefixSize-1]) }
 
 func expiryKey(when time.Time, key []byte) []byte {
 	b := make([]byte, 7, 7+len(key))
@@ -89,12 +96,13 @@ func expiryKey(when time.Time, key []byte) []byte {
 	return append(b, key...)
 }
 
-// putExpiry lists rows in the expiry index, within a transaction: those of one
-// mint in one place, which the id of its grant makes one behind the last. It goes
-// by whole minutes, the next one: a row that is written all the time has one
-// place for each minute and not one for each write.
-func putExpiry(tx kv.Tx, when time.Time, keys ...[]byte) error {
-	return tx.Put(expiryKey(when.Truncate(time.Minute).Add(time.Minute), keys[0]), slices.Concat(keys[1:]...))
+// putExpiry lists rows in the expiry index, within a transaction, in one row of it
+// under the first key. A mint lists all that it has written under its grant, whose
+// id begins with the time, so that these are appended. It goes by whole minutes, the
+// next one: a row that is written all the time has one place for each minute and not
+// one for each write.
+func putExpiry(tx kv.Tx, when time.Time, key []byte, more ...[]byte) error {
+	return tx.Put(expiryKey(when.Truncate(time.Minute).Add(time.Minute), key), slices.Concat(more...))
 }
 
 // listed returns the keys that a row of the expiry index is about.

@@ -8,7 +8,8 @@ import (
 )
 
 // maxHeldBack bounds the memory of a lineup, with some 800 bytes each. Requests
-// beyond it are found in the queue when they come due there.
+// beyond it, and those with words of a caller, which are larger, are found in the
+// queue when they come due there.
 const maxHeldBack = 16_384
 
 // A lineup holds back the requests that this process has accepted, each for a
@@ -22,21 +23,23 @@ type lineup struct {
 	ready []kv.Pair
 }
 
-// add holds a job back for that long and then calls wake. It does nothing if too
-// many are held back already.
-func (l *lineup) add(h *heldJob, wait time.Duration, wake func()) {
+// add holds a job back for that long and then calls wake. It returns false if the
+// job has to be found in the queue.
+func (l *lineup) add(h *heldJob, wait time.Duration, wake func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.held) >= maxHeldBack {
-		return
+	if len(l.held) >= maxHeldBack || h.Words != nil {
+		return false
 	}
 	l.held[h.ID] = true
+	row := kv.Pair{Key: h.key, Value: h.value}
 	time.AfterFunc(wait, func() {
 		l.mu.Lock()
-		l.ready = append(l.ready, kv.Pair{Key: h.key, Value: h.value})
+		l.ready = append(l.ready, row)
 		l.mu.Unlock()
 		wake()
 	})
+	return true
 }
 
 // take returns a job that is ready.

@@ -77,3 +77,44 @@ func TestLineupHoldsUpNoRetry(t *testing.T) {
 		}
 	})
 }
+
+// A reload must not let those wait who had their turn just then.
+func TestReloadWhileMailsWaitForTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, kvtest.Memory())
+		w.sole = true
+		shared := reset.NewShared()
+		first := w.startWith(func(c *reset.Config) {
+			c.Shared, c.Mails = shared, rate.NewLimiter(rate.Every(time.Minute), 1)
+		})
+		w.ask("alice")
+		w.ask("bob")
+		time.Sleep(3 * time.Second)
+		if n := w.relay.count(reset.LetterReset); n != 1 {
+			t.Fatalf("%d mails have gone out, at one a minute", n)
+		}
+		w.startWith(func(c *reset.Config) { c.Shared = shared })
+		time.Sleep(10 * time.Millisecond)
+		first.Stop(t.Context())
+		time.Sleep(time.Second)
+		if n := w.relay.count(reset.LetterReset); n != 2 {
+			t.Errorf("a second after a reload without that limit, %d mails of 2 have gone out", n)
+		}
+	})
+}
+
+// A newer change that finds an older one on its way has its turn when that ends.
+func TestNewerChangeDoesNotWaitForTheNextLook(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		first, second := w.letter("alice"), w.letter("alice")
+		w.app.down()
+		w.wantChange(token(first.Link), "the first long password", reset.StatusPending)
+		w.app.delay(4 * time.Second)
+		w.until(time.Minute, "a worker to try again", func() bool { return w.app.attempts() >= 2 })
+		w.app.say(nil)
+		if _, err := w.change(token(second.Link), "the second long password"); err != nil {
+			t.Fatal(err)
+		}
+		w.until(8*time.Second, "the newer change", func() bool { return w.app.password("42") == "the second long password" })
+	})
+}

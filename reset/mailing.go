@@ -102,12 +102,15 @@ func (s *Site) lookup(ctx context.Context, h *heldJob) (own *Account, others []A
 
 const lookupTimeout = 15 * time.Second
 
+// errPanicked is a lookup that ended in a panic, which is in the log.
+var errPanicked = errors.New("panic")
+
 // consult asks the directory. A panic in it is a lookup that failed.
 func (s *Site) consult(ctx context.Context, login string) (found []Account, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.svc.panicked(s.config.ID, "looking up an account", p)
-			err = fmt.Errorf("panic: %T", p)
+			err = errPanicked
 		}
 	}()
 	return s.config.Directory.Lookup(ctx, login)
@@ -214,6 +217,7 @@ func (s *Site) logDelivery(h *heldJob, d Delivery) {
 		s.queue(h.kind).trust(time.Now())
 		s.log.Info("mail handed to the relay", attrs...)
 	case Rejected:
+		s.queue(h.kind).met()
 		s.log.Warn("the relay refused the mail for good", attrs...)
 		if s.queue(h.kind).refused() >= refusalsInARow {
 			// One address may be wrong; a relay that takes none is set up wrongly.
@@ -226,13 +230,14 @@ func (s *Site) logDelivery(h *heldJob, d Delivery) {
 	case Unwanted:
 		// The queue does not rest: whoever can make one mail look like spam, or
 		// has a mailbox that refuses it, would hold up everybody's.
+		s.queue(h.kind).met()
 		if h.Words != nil {
 			s.log.Warn("the relay does not take a mail in the words of a caller; it goes out in ours", attrs...)
 			return
 		}
 		s.svc.alarm(s.config.ID, "the relay does not take a mail for what it says; it stays queued and others go on", d.Err, "reference", h.Reference)
 	case Unreachable:
-		// With all that wait, trying each would keep the machine busy.
+		// Trying all that wait would keep the machine busy.
 		s.queue(h.kind).miss(time.Now())
 		fallthrough
 	default:
@@ -242,6 +247,9 @@ func (s *Site) logDelivery(h *heldJob, d Delivery) {
 }
 
 func (s *Site) logLookup(h *heldJob, err error) {
+	if errors.Is(err, errPanicked) {
+		return
+	}
 	var a interface{ Alarm() bool }
 	if errors.As(err, &a) && a.Alarm() {
 		s.svc.alarm(s.config.ID, "the directory is set up wrongly; requests stay queued", err, "reference", h.Reference)

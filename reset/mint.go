@@ -117,7 +117,7 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 	if err != nil {
 		return err
 	}
-	return putExpiry(tx, m.now.Add(m.codeTTL), append([][]byte{grantKey(m.link.grant), key}, logins...)...)
+	return putExpiry(tx, m.now.Add(m.codeTTL), grantKey(m.link.grant), append([][]byte{key}, logins...)...)
 }
 
 // reason says why no mail is sent.

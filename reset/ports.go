@@ -120,7 +120,7 @@ const (
 	Rejected                            // the relay refuses this recipient or this mail for good
 	Misconfigured                       // refused login, TLS fault: keep the job, call the operator
 	Unwanted                            // the relay has seen this mail and will not have it: retry in our own words, let others pass
-	Unreachable                         // no relay that takes mails was found: retry, and spare the others the attempt
+	Unreachable                         // nothing was handed over, as no relay that takes mails was found: retry, and spare the others the attempt
 )
 
 // A Delivery is the outcome of sending one mail.

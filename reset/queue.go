@@ -13,15 +13,15 @@ import (
 // queueState is what this process knows of one queue.
 type queueState struct {
 	wake   chan struct{} // there is something to do
-	unread atomic.Bool   // a row may have been added or moved since the queue was read
+	unread atomic.Bool   // a row that the lineup does not hold may have been added or moved since the queue was read
 	count  atomic.Int64  // jobs waiting, as far as this process knows
 	lineup lineup
 
 	mu       sync.Mutex
 	busy     map[id]bool // jobs in flight in this process
 	until    time.Time   // the queue rests until then
-	wary     bool        // the relay refused our login or was not there: one attempt at a time
-	unmet    int         // rests since a mail was taken, for want of a relay
+	wary     bool        // the relay refused our login: one attempt at a time
+	unmet    int         // rests since a relay was there
 	taken    time.Time   // when a mail was
 	refusals int         // mails refused for good since one was taken
 	failed   time.Time   // when the relay last took no mail; zero since it took one
@@ -58,9 +58,10 @@ func (q *queueState) has(j id) bool {
 	return q.busy[j] || q.lineup.has(j)
 }
 
-// end frees the place of a job after a pause, and has the queue read for the
-// next one. Until then the job is not begun again, whoever wakes the queue: each
-// of its ends would wake it once more.
+// end frees the place of a job, after a pause if there is one, and wakes the
+// queue. Only after a pause is the queue read again: the job still stands in it.
+// Until then it is not begun again, whoever wakes the queue: each of its ends would
+// wake it once more.
 func (q *queueState) end(j id, pause time.Duration) {
 	if pause > 0 {
 		time.AfterFunc(pause, func() { q.unread.Store(true); q.end(j, 0) })
@@ -72,8 +73,8 @@ func (q *queueState) end(j id, pause time.Duration) {
 	q.stir()
 }
 
-// rest makes the queue wait, and then try one job at a time until trust: a
-// relay that refuses our login would lock the account if each mail tried anew.
+// rest makes the queue wait, and then try one job at a time until the relay is
+// met: one that refuses our login would lock the account if each mail tried anew.
 func (q *queueState) rest(d time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -83,25 +84,37 @@ func (q *queueState) rest(d time.Duration) {
 	}
 }
 
-// miss is rest where no relay was found, for longer each time. It does nothing if
-// the queue rests already, as for all that were under way, and nothing if mails
-// are taken: the relay only limits our connections.
+// miss makes the queue wait where no relay was found, for longer each time. It
+// does nothing if the queue rests already, as for all that were under way, and
+// nothing if mails are taken: the relay only limits our connections. All workers
+// go on afterwards: one alone would look up logins without an account, and find
+// out nothing about the relay.
 func (q *queueState) miss(now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if now.Before(q.until) || now.Sub(q.taken) < firstRest {
 		return
 	}
-	q.wary = true
 	q.until = now.Add(min(firstRest<<min(q.unmet, 16), longestRest))
 	q.unmet++
 }
 
-// trust notes that the relay took a mail.
-func (q *queueState) trust(now time.Time) {
+// met notes that the relay has let us in, whatever it said to the mail.
+func (q *queueState) met() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.wary, q.unmet, q.refusals, q.taken, q.failed = false, 0, 0, now, time.Time{}
+	if q.unmet > 0 {
+		q.until = time.Time{}
+	}
+	q.wary, q.unmet = false, 0
+}
+
+// trust notes that the relay took a mail.
+func (q *queueState) trust(now time.Time) {
+	q.met()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.refusals, q.taken, q.failed = 0, now, time.Time{}
 }
 
 // fail notes that the relay took no mail, whatever the reason.

@@ -60,7 +60,9 @@ func (s *Site) Request(ctx context.Context, r Request) (reference string, err er
 	}
 	q := s.queue(jobMail)
 	q.count.Add(1)
-	q.lineup.add(queued, minMailDelay+randomBelow(maxMailDelay-minMailDelay), q.stir)
+	if !q.lineup.add(queued, minMailDelay+randomBelow(maxMailDelay-minMailDelay), q.stir) {
+		q.poke()
+	}
 	attrs := []any{"reference", j.Reference}
 	if r.Dialect != "" {
 		attrs = append(attrs, "dialect", r.Dialect)

@@ -169,38 +169,37 @@ func (s *Service) sweepOrphans(ctx context.Context) {
 		}
 		for _, row := range rows {
 			from = append(row.Key, 0)
-			var j job
-			if json.Unmarshal(row.Value, &j) != nil {
+			h, err := hold(kindOf(row.Key), row)
+			if err != nil {
 				continue
 			}
-			if s.sites[j.Site] != nil {
+			if s.sites[h.Site] != nil {
 				// Its own workers look after it: on to the next queue.
-				from = after(row.Key[:10])
+				from = after(row.Key[:queuePrefixSize])
 				break
 			}
-			if time.Now().UnixMilli() >= j.Deadline {
-				s.endOrphan(ctx, row, j)
+			if time.Now().UnixMilli() >= h.Deadline {
+				s.endOrphan(ctx, h)
 			}
 		}
 	}
 }
 
 // endOrphan ends a job whose site is gone, and the password it carries.
-func (s *Service) endOrphan(ctx context.Context, row kv.Pair, j job) {
-	h := &heldJob{job: j, key: row.Key, value: row.Value}
+func (s *Service) endOrphan(ctx context.Context, h *heldJob) {
 	err := s.store.Update(ctx, func(tx kv.Tx) error {
 		if err := h.holds(tx); err != nil {
 			return err
 		}
-		if !j.Change.isZero() {
+		if !h.Change.isZero() {
 			now := time.Now()
-			r, err := s.loadRecord(tx, j.Record, now)
+			r, err := s.loadRecord(tx, h.Record, now)
 			if err != nil {
 				return err
 			}
-			if r.Change != nil && r.Change.ID == j.Change {
+			if r.Change != nil && r.Change.ID == h.Change {
 				r.Change = nil
-				if err := r.put(tx, j.Record, now); err != nil {
+				if err := r.put(tx, h.Record, now); err != nil {
 					return err
 				}
 			}
@@ -208,7 +207,7 @@ func (s *Service) endOrphan(ctx context.Context, row kv.Pair, j job) {
 		return h.remove(tx)
 	})
 	if err == nil {
-		s.alarm(j.Site, "a job of a site that is no longer configured has reached its deadline and was dropped", nil,
-			"reference", j.Reference, "job", j.Kind)
+		s.alarm(h.Site, "a job of a site that is no longer configured has reached its deadline and was dropped", nil,
+			"reference", h.Reference, "job", h.Kind)
 	}
 }

@@ -2,7 +2,6 @@ package reset
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
@@ -13,8 +12,8 @@ import (
 const (
 	// maxWorkers bounds what one queue has in flight.
 	maxWorkers = 32
-	// maxLine is how many jobs are read at once. It is more than there are workers,
-	// since a job stands in its place until its worker has taken it.
+	// maxLine is how many jobs are read at once. It is more than there are workers:
+	// a scan also shows those that are running or held back.
 	maxLine = 8 * maxWorkers
 	// pollInterval is how often a queue is read for jobs that another process
 	// has added, and idleInterval how often where there is no other.
@@ -40,6 +39,8 @@ const (
 // runs it beside the others.
 func (s *Site) work(ctx context.Context, k jobKind) {
 	q := s.queue(k)
+	// What this one has read, and a wake that it has heard, are lost to the next.
+	defer q.poke()
 	var r reading
 	for ctx.Err() == nil {
 		timer := time.NewTimer(s.dispatch(ctx, k, q, &r))
@@ -60,8 +61,8 @@ type reading struct {
 }
 
 // dispatch starts jobs that are due and returns when to look again. The queue is
-// read when what was read before is used up and nothing else is ready, or has
-// not been for a while.
+// read when what was read before is used up; while requests are ready in memory, no
+// more often than every pollInterval.
 func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState, r *reading) (next time.Duration) {
 	next = pollInterval
 	defer s.svc.recovered(s.config.ID, "reading a queue")
@@ -77,6 +78,7 @@ func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState, r *readin
 		return pollInterval
 	}
 	defer release()
+	free := room
 	unread := q.unread.Load() || time.Until(r.next) <= 0
 	if len(r.line) == 0 && unread && (!q.lineup.any() || time.Since(r.at) >= pollInterval) {
 		if err := s.read(ctx, k, q, r); err != nil {
@@ -101,6 +103,9 @@ func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState, r *readin
 		}
 	}
 	if room > 0 && q.unread.Load() {
+		if room == free {
+			return stalePause // all that was read is running or held back
+		}
 		return 0
 	}
 	return max(time.Until(r.next), 0)
@@ -110,7 +115,7 @@ func (s *Site) dispatch(ctx context.Context, k jobKind, q *queueState, r *readin
 func (s *Site) read(ctx context.Context, k jobKind, q *queueState, r *reading) error {
 	q.unread.Store(false)
 	now := time.Now()
-	soon := time.Millisecond
+	soon := time.Millisecond // keys hold whole ones
 	if k == jobMail && r.at.IsZero() && s.svc.exclusive {
 		soon += headStart // of a process that is no more
 	}
@@ -136,8 +141,8 @@ func (s *Site) read(ctx context.Context, k jobKind, q *queueState, r *reading) e
 	due = slices.DeleteFunc(due, func(row kv.Pair) bool { return q.has(jobOf(row.Key)) })
 	r.at, r.line, r.next = now, due, now.Add(s.svc.poll())
 	if len(later) > 0 {
-		if due := dueOf(later[0].Key); due.Before(r.next) {
-			r.next = due
+		if first := dueOf(later[0].Key); first.Before(r.next) {
+			r.next = first
 		}
 	}
 	for _, row := range astray {
@@ -151,7 +156,7 @@ func (s *Site) read(ctx context.Context, k jobKind, q *queueState, r *reading) e
 func (s *Site) bringBack(ctx context.Context, k jobKind, q *queueState, row kv.Pair) {
 	h, err := hold(k, row)
 	if err != nil || !s.mayLease(k, h.job) ||
-		s.svc.shared.flights.get(h.Change) != nil || !q.begin(h.ID) {
+		s.svc.shared.flights.get(h.Change) != nil || q.has(h.ID) || !q.begin(h.ID) {
 		return
 	}
 	pause := time.Duration(0)
@@ -196,16 +201,21 @@ func (s *Site) start(ctx context.Context, k jobKind, q *queueState, row kv.Pair)
 		defer func() { q.end(h.ID, pause) }()
 		defer release()
 		if k == jobMail && s.mailBudget(ctx) != nil {
+			q.unread.Store(true)
 			return // stopped before its turn; the job is still due
 		}
 		pause = s.run(context.WithoutCancel(ctx), h)
+		if k == jobChange {
+			q.unread.Store(true) // it may be due still, or in a moment
+		}
 	})
 	return true
 }
 
 // run makes one attempt at a job, and returns how long the queue may wait before
 // it looks at the job again. A panic in an adapter ends the attempt and not the
-// server; the job comes due again when its lease ends.
+// server: a job that was leased comes due again when its lease ends, another after
+// faultPause.
 func (s *Site) run(ctx context.Context, h *heldJob) (pause time.Duration) {
 	k := h.kind
 	pause = faultPause // after a panic
@@ -250,8 +260,11 @@ func (s *Site) setAside(ctx context.Context, row kv.Pair) {
 	err := s.svc.store.Update(ctx, func(tx kv.Tx) error {
 		// Scans promise nothing: only what is really there is removed.
 		b, err := tx.Get(row.Key)
-		if err != nil || b == nil || json.Unmarshal(b, new(job)) == nil {
+		if err != nil || b == nil {
 			return err
+		}
+		if _, err := hold(kindOf(row.Key), kv.Pair{Key: row.Key, Value: b}); err == nil {
+			return nil
 		}
 		return tx.Delete(row.Key)
 	})

@@ -1,10 +1,10 @@
 // Package smtpout hands mails to a relay over SMTP.
 //
 // It promises what happened to a message: [Client.Send] answers Sent only
-// after the relay's 250 to the whole message, NotSent only if the relay surely
-// has nothing to deliver, Unreachable if it was not ready for any mail, and
-// Unknown when the connection was lost between the final dot and the answer
-// (RFC 1047). The same Message-ID then makes a second copy recognisable.
+// after the relay's 250 to the whole message, NotSent and Unreachable only if
+// the relay surely has nothing to deliver, the latter if it was not ready for any
+// mail, and Unknown when the connection was lost between the final dot and the
+// answer (RFC 1047). The same Message-ID then makes a second copy recognisable.
 //
 // It never sends a mail or a secret in clear but to this machine: TLS is
 // required, 1.2 or newer, with a verified certificate; a relay that does not

@@ -71,7 +71,8 @@ func (h *Handler) Route(r *http.Request) (Route, bool) {
 }
 
 // passes tells most of what is not ours by one look at it: a path that all
-// readers take for the same, and of which nothing of ours has the beginning.
+// readers take for the same, and of which nothing of ours has the beginning. (The
+// well-known paths begin with a dot, and so are not plain.)
 // It only saves time: read says the same of it.
 func (h *Handler) passes(u *url.URL) bool {
 	if u.RawPath != "" || !isPlain(u.Path) || begins(u.Path, h.routes) {

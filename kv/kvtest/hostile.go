@@ -41,7 +41,7 @@ type Faults struct {
 	Rerun int
 
 	// Phantom is the rate of rows of a Scan that are followed by one that does
-	// not exist, or does no longer.
+	// not exist, or does no longer. One that is no more is shown 16 times at most.
 	Phantom int
 }
 
@@ -159,11 +159,11 @@ func (s *HostileStore) Close() error {
 func (s *HostileStore) strikes(rate int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.strike(rate)
+	return s.strikesLocked(rate)
 }
 
-// strike is strikes for one who holds the lock.
-func (s *HostileStore) strike(rate int) bool {
+// strikesLocked is strikes for one who holds the lock.
+func (s *HostileStore) strikesLocked(rate int) bool {
 	return !s.calm && rate >= 0 && s.rand.IntN(rate) == 0
 }
 
@@ -186,7 +186,7 @@ func (s *HostileStore) phantoms(start, end []byte) []kv.Pair {
 	var out []kv.Pair
 	for i := range s.dead {
 		p := &s.dead[i]
-		if bytes.Compare(p.Key, start) < 0 || end != nil && bytes.Compare(p.Key, end) >= 0 || !s.strike(s.faults.Phantom) {
+		if bytes.Compare(p.Key, start) < 0 || end != nil && bytes.Compare(p.Key, end) >= 0 || !s.strikesLocked(s.faults.Phantom) {
 			continue
 		}
 		p.shown++

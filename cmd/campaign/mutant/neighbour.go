@@ -162,6 +162,19 @@ var neighbours = []Mutant{
 		Run:  "^TestEmptiedWhileOpen$",
 	},
 	{
+		Gone: "what bbolt had locked when it panicked is unlocked",
+		File: "embeddedstore/transaction.go",
+		Old:  "\t\t\tunlock(s.db)\n",
+		Run:  "^TestEmptiedWhileBusy$",
+	},
+	{
+		Gone: "work that nobody waits for is not put off for good",
+		File: "embeddedstore/writer.go",
+		Old:  "case yielding < s.owed:",
+		New:  "case yielding < 0:",
+		Run:  "^TestYieldingUpdatesAmongVeryMany$",
+	},
+	{
 		Gone: "a job that the store does not take is tried again after a pause",
 		File: "reset/worker.go",
 		Old:  "faultPause = time.Second",
