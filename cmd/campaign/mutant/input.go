@@ -61,7 +61,7 @@ var inputs = []Mutant{
 	},
 	{
 		Gone:    "a path is read from each place where it may begin",
-		File:    "web/path.go",
+		File:    "web/outline.go",
 		Old:     "if i > 0 && o.barrier[i] {",
 		New:     "if false {",
 		Package: "./cmd/caddy",
@@ -69,14 +69,14 @@ var inputs = []Mutant{
 	},
 	{
 		Gone: "dots and spaces at the end of a segment are looked past",
-		File: "web/path.go",
+		File: "web/outline.go",
 		Old:  `if end := len(bytes.TrimRight(b[start:out], ". ")); end > 1 {`,
 		New:  "if end := 0; end > 1 {",
 		Run:  "^TestMayCover$",
 	},
 	{
 		Gone: "a path is read with a bracket for an encoded slash, too",
-		File: "web/path.go",
+		File: "web/outline.go",
 		Old:  "return h.mayCoverWith(raw, ']')",
 		New:  "return nil, false",
 		Run:  "^FuzzReading$",
