@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,21 @@ type settings struct {
 	each     time.Duration // how long one load lasts
 	grants   int           // that the largest store holds
 	profiles string        // folder to write them to, or none
+}
+
+// check says what is wrong with the flags.
+func (s settings) check() error {
+	rest := s.grants
+	for rest > 1 && rest%10 == 0 {
+		rest /= 10
+	}
+	switch {
+	case rest != 1 || s.grants < 10*fewGrants:
+		return fmt.Errorf("-grants %d: write a power of ten from %d", s.grants, 10*fewGrants)
+	case s.each < time.Second:
+		return fmt.Errorf("-each %v: write 1s or more", s.each)
+	}
+	return nil
 }
 
 // A bench holds what all measurements share: the programs and the peers.
@@ -59,8 +75,12 @@ func newBench(ctx context.Context, s settings, progress io.Writer) (_ *bench, er
 // build builds a program of this module as a release is built.
 func build(ctx context.Context, program, path string, flags ...string) error {
 	args := slices.Concat([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", path}, flags, []string{program})
-	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("building %s: %w\n%s", program, err, out)
+	out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput()
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return fmt.Errorf("building %s, for which this has to run in a checkout: %w\n%s", program, err, out)
 	}
 	return nil
 }
@@ -82,37 +102,38 @@ func (b *bench) home() (string, error) {
 	return home, os.Mkdir(home, 0o700)
 }
 
-// site starts a fresh server with password reset.
-func (b *bench) site(ctx context.Context) (*server, error) {
-	s, err := b.serve(ctx, b.ours, b.relay.addr, b.app.addr)
+// site starts a fresh server with password reset and all accounts.
+func (b *bench) site(ctx context.Context) (*server, error) { return b.siteOf(ctx, b.accounts) }
+
+// siteOf starts one with that many. One mail is sent, to the last, which reads the
+// directory: an operator's server has done so long before.
+func (b *bench) siteOf(ctx context.Context, accounts int) (*server, error) {
+	s, err := b.serve(ctx, b.ours, b.relay.addr, b.app.addr, accounts)
 	if err != nil {
 		return nil, err
 	}
-	return s, b.warm(ctx, s)
+	before := b.relay.mails.Load()
+	_, err = once(s.addr, ask(s.addr, accounts-1)).run(ctx, time.Minute)
+	if err == nil {
+		_, err = b.drain(ctx, before, 1)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.stop())
+	}
+	b.relay.take()
+	return s, nil
 }
 
 // serve starts a program with password reset that faces these peers.
-func (b *bench) serve(ctx context.Context, program, relay, app string) (*server, error) {
+func (b *bench) serve(ctx context.Context, program, relay, app string, accounts int) (*server, error) {
 	home, err := b.home()
 	if err != nil {
 		return nil, err
 	}
-	if err := writeAccounts(home, b.accounts); err != nil {
+	if err := writeAccounts(home, accounts); err != nil {
 		return nil, err
 	}
 	return launch(ctx, program, home, facing(relay, app), b.profiles != "")
-}
-
-// warm has one mail sent, which reads the directory: an operator's server has
-// done so long before.
-func (b *bench) warm(ctx context.Context, s *server) error {
-	before := b.relay.mails.Load()
-	if _, err := once(s.addr, ask(s.addr, b.accounts-1)).run(ctx, time.Minute); err != nil {
-		return err
-	}
-	_, err := b.drain(ctx, before, 1)
-	b.relay.take()
-	return err
 }
 
 // alone starts a server without password reset.

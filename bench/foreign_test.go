@@ -26,7 +26,7 @@ func TestForeignCosts(t *testing.T) {
 		{"20.00", "1", "30 ns (root 30, asset 16), 1 allocations", fails},
 	} {
 		out := strings.NewReplacer("54.20", tt.asset, "%ALLOCS", tt.allocations).Replace(printed)
-		all, err := foreignCosts([]byte(out))
+		all, err := foreignCostsIn(out)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,8 +38,16 @@ func TestForeignCosts(t *testing.T) {
 		"nothing": "PASS",
 		"no pair": "BenchmarkForeignRequest/with/root 5 34.26 ns/op 0 B/op 0 allocs/op",
 	} {
-		if all, err := foreignCosts([]byte(out)); err == nil {
+		if all, err := foreignCostsIn(out); err == nil {
 			t.Errorf("%s: %v", name, all)
 		}
 	}
+}
+
+func foreignCostsIn(out string) (costs, error) {
+	measured, err := readBenchmarks([]byte(out))
+	if err != nil {
+		return nil, err
+	}
+	return foreignCosts(measured)
 }

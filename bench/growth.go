@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 )
@@ -191,13 +190,6 @@ func (b *bench) use(ctx context.Context, s *stage) error {
 	return err
 }
 
-// and is both samples as one.
-func (s sample) and(t sample) sample {
-	t.requests, t.elapsed = s.requests+t.requests, s.elapsed+t.elapsed
-	t.latency = slices.Sorted(slices.Values(slices.Concat(s.latency, t.latency)))
-	return t
-}
-
 // acceptOn measures how a server accepts requests, of accounts from first on,
 // while its worker mails, and waits until it has mailed all. The first account has
 // had its mail at the start.
@@ -243,12 +235,8 @@ func (b *bench) compareGrown(ctx context.Context, grants int) (err error) {
 		stages = append(stages, s)
 	}
 	b.say("measuring")
-	for turn := range growthTurns {
-		for i := range stages {
-			if err := b.use(ctx, stages[(turn+i)%len(stages)]); err != nil {
-				return err
-			}
-		}
+	if err := inTurns(growthTurns, len(stages), func(i int) error { return b.use(ctx, stages[i]) }); err != nil {
+		return err
 	}
 	few, many := stages[0], stages[1]
 	what := fmt.Sprintf("growth: %d live grants", grants)

@@ -84,28 +84,23 @@ func (b *bench) isolate(ctx context.Context, quiet []*server, t trouble) error {
 	crowd := gather(ctx, people)
 	servers := []*server{quiet[0], quiet[1], troubled}
 	rates, p99s := make([][]float64, len(servers)), make([][]float64, len(servers))
-	for n := range isolationTurns {
-		for i := range servers {
-			i := (i + n) % len(servers) // none is always the first
-			if servers[i] == troubled {
-				crowd.begin()
-			}
-			s, err := visits(servers[i].addr, 8).run(ctx, turn)
-			if servers[i] == troubled {
-				crowd.pause()
-				if err == nil && t.drained {
-					err = b.settle(ctx)
-				}
-			}
-			if err != nil {
-				return errors.Join(err, crowd.end().err)
-			}
-			rates[i], p99s[i] = append(rates[i], s.rate()), append(p99s[i], milliseconds(s.p99()))
+	err = inTurns(isolationTurns, len(servers), func(i int) error {
+		if servers[i] == troubled {
+			crowd.begin()
 		}
-	}
+		s, err := visits(servers[i].addr, 8).run(ctx, turn)
+		if servers[i] == troubled {
+			crowd.pause()
+			if err == nil && t.drained {
+				err = b.settle(ctx)
+			}
+		}
+		rates[i], p99s[i] = append(rates[i], s.rate()), append(p99s[i], milliseconds(s.p99()))
+		return err
+	})
 	met := crowd.end()
-	if met.err != nil {
-		return met.err
+	if err := errors.Join(err, met.err); err != nil {
+		return err
 	}
 	if met.p50() < t.waiting {
 		return fmt.Errorf("people are answered in %v: there is no trouble", met.p50())
@@ -166,7 +161,7 @@ func (b *bench) unheard(ctx context.Context) (*server, load, error) {
 
 // queueing is a server that cannot send its mails. It has as many as it takes.
 func (b *bench) queueing(ctx context.Context, relay string) (s *server, people load, err error) {
-	if s, err = b.serve(ctx, b.ours, relay, b.app.addr); err != nil {
+	if s, err = b.serve(ctx, b.ours, relay, b.app.addr, b.accounts); err != nil {
 		return nil, people, err
 	}
 	var full atomic.Bool
@@ -202,7 +197,7 @@ func (b *bench) hanging(ctx context.Context) (s *server, people load, err error)
 	if err != nil {
 		return nil, people, err
 	}
-	if s, err = b.serve(ctx, b.ours, b.relay.addr, addr); err != nil {
+	if s, err = b.serve(ctx, b.ours, b.relay.addr, addr, b.accounts); err != nil {
 		return nil, people, err
 	}
 	tokens, err := b.tokens(ctx, s, 2000)
@@ -228,7 +223,7 @@ func (b *bench) stuck(ctx context.Context) (*server, load, error) {
 	if err != nil {
 		return nil, load{}, err
 	}
-	s, err := b.serve(ctx, program, b.relay.addr, b.app.addr)
+	s, err := b.serve(ctx, program, b.relay.addr, b.app.addr, b.accounts)
 	if err != nil {
 		return nil, load{}, err
 	}

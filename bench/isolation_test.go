@@ -35,7 +35,7 @@ func TestIsolationRow(t *testing.T) {
 	}
 }
 
-// A crowd does nothing until it may, and nothing more once it may not.
+// A crowd answers for all that it has asked, and asks nothing more once it may not.
 func TestCrowd(t *testing.T) {
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
@@ -46,10 +46,6 @@ func TestCrowd(t *testing.T) {
 		request: func(int) []byte { return get(address, "/") },
 		accepts: answered(http.StatusOK),
 	})
-	// What may not begin cannot be waited for: what has begun is.
-	if asked.Load() != 0 {
-		t.Error("asked before it began")
-	}
 	c.begin()
 	for asked.Load() < 10 {
 		time.Sleep(time.Millisecond)

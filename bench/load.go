@@ -29,22 +29,6 @@ type load struct {
 	accepts func(n, status int, body []byte) error
 }
 
-// A sample is what a load has met. Only what was accepted counts: the first
-// answer that is not ends the load with an error.
-type sample struct {
-	requests int
-	elapsed  time.Duration
-	latency  []time.Duration // in order of size
-	cpu      time.Duration   // that the server took for each request, and besides
-	written  float64         // bytes that the server wrote for each request, and besides
-}
-
-func (s sample) rate() float64 { return float64(s.requests) / s.elapsed.Seconds() }
-
-func (s sample) p50() time.Duration { return quantile(s.latency, 0.5) }
-
-func (s sample) p99() time.Duration { return quantile(s.latency, 0.99) }
-
 // on is run against a server that is asked what it takes for that.
 func (l load) on(ctx context.Context, s *server, most time.Duration) (sample, error) {
 	cpu, err1 := s.cpu()

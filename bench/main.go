@@ -43,6 +43,7 @@ var parts = []part{
 	{"footprint", (*bench).footprint},
 	{"growth", (*bench).growth},
 	{"sweep", (*bench).sweeping},
+	{"enumeration", (*bench).enumeration},
 }
 
 // run returns the exit status: 0, 1 if a target is missed or something could not
@@ -53,7 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var s settings
 	flags.DurationVar(&s.each, "each", 10*time.Second, "how long one load lasts, unless all accounts have asked before")
 	flags.IntVar(&s.grants, "grants", bounded, "how many grants the largest store holds, in powers of ten from 10,000")
-	flags.StringVar(&s.profiles, "profiles", "", "write processor profiles of the server into this `folder`")
+	flags.StringVar(&s.profiles, "profiles", "", "write processor profiles of the server in each load of flow into this `folder`")
 	only := flags.String("only", "", "measure this `part` alone: "+names())
 	most := flags.Duration("for", time.Hour, "give up after this time")
 	asJSON := flags.Bool("json", false, "print JSON in place of the table")
@@ -63,8 +64,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 2
 	}
-	if *only != "" && !slices.ContainsFunc(parts, func(p part) bool { return p.name == *only }) {
-		fmt.Fprintf(stderr, "-only %s is none of %s\n", *only, names())
+	if err := errors.Join(s.check(), checkPart(*only), checkArguments(flags.Args())); err != nil {
+		fmt.Fprintln(stderr, err)
 		return 2
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, *most, fmt.Errorf("not done after %v, see -for", *most))
@@ -72,6 +73,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	r, err := measure(ctx, s, *only, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
+		if len(r.Rows) == 0 {
+			return 1
+		}
 	}
 	if *asJSON {
 		err = errors.Join(err, r.writeJSON(stdout))
@@ -82,6 +86,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+func checkPart(only string) error {
+	if only == "" || slices.ContainsFunc(parts, func(p part) bool { return p.name == only }) {
+		return nil
+	}
+	return fmt.Errorf("-only takes one of %s, and not %s", names(), only)
+}
+
+func checkArguments(args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s: there are flags only; to measure one part, write -only", args[0])
+	}
+	return nil
 }
 
 // measure returns what it could measure, also with an error.

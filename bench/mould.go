@@ -95,7 +95,7 @@ func takeMould(ctx context.Context, store *sealed.Store, token string) (*mould, 
 	if last != rowsOfGrant || rows[last].Key[0] != 'x' {
 		return nil, errMould
 	}
-	m.swept = int64(binary.BigEndian.Uint64(rows[last].Key) >> 8 & (1<<48 - 1))
+	m.swept = timeOf(rows[last].Key)
 	found := [len(old)]int{}
 	for key := range slices.Chunk(slices.Concat(rows[last].Key[7:], rows[last].Value), keySize) {
 		i := slices.IndexFunc(rows[:last], func(row kv.Pair) bool { return bytes.Equal(row.Key, key) })
@@ -176,10 +176,13 @@ func (m *mould) entries(table byte, now int64, cohorts []cohort) (all []entry) {
 // minute is the whole minute that a time is in: the expiry index knows no others.
 func minute(ms int64) int64 { return ms - ms%time.Minute.Milliseconds() }
 
-// appendTime appends what a key of the expiry index begins with.
+// appendTime appends what a key of the expiry index begins with, and timeOf reads
+// the time out of one.
 func appendTime(b []byte, ms int64) []byte {
 	return binary.BigEndian.AppendUint64(b, 'x'<<56|uint64(ms)<<8)[:len(b)+7]
 }
+
+func timeOf(key []byte) (ms int64) { return int64(binary.BigEndian.Uint64(key) >> 8 & (1<<48 - 1)) }
 
 // appendKey appends a key of the n-th grant. The names that codes are entered
 // with are stored as HMACs: any bytes are as good.

@@ -89,7 +89,7 @@ func writeAccounts(home string, accounts int) error {
 func ask(addr string, n int) []byte { return askFor(addr, login(n)) }
 
 // asking returns the requests of one account after another, from the n-th on but
-// for the last, which has asked before (warm), until all have asked.
+// for the last, which has asked at the start, until all have asked.
 func (b *bench) asking(s *server, first int) func(n int) []byte {
 	return func(n int) []byte {
 		if first+n >= b.accounts-1 {

@@ -94,8 +94,8 @@ func TestGrownRowsSwept(t *testing.T) {
 		rows := scan(t, path, []byte{'x'})
 		for i, made := range rows[:2] {
 			minted := rows[2+i]
-			if apart := timeOf(minted.Key).Sub(timeOf(made.Key)); apart != older || minted.Key[7] != made.Key[7] || len(minted.Value) != len(made.Value) {
-				t.Errorf("minted %q, %d bytes; made %q, %d bytes; %v apart", minted.Key, len(minted.Value), made.Key, len(made.Value), apart)
+			if apart := timeOf(minted.Key) - timeOf(made.Key); apart != older.Milliseconds() || minted.Key[7] != made.Key[7] || len(minted.Value) != len(made.Value) {
+				t.Errorf("minted %q, %d bytes; made %q, %d bytes; %d ms apart", minted.Key, len(minted.Value), made.Key, len(made.Value), apart)
 			}
 		}
 	})
@@ -109,11 +109,6 @@ func mintedAt(t *testing.T, token string) time.Time {
 		t.Fatal(err)
 	}
 	return time.UnixMilli(int64(binary.BigEndian.Uint64(raw) >> 16))
-}
-
-// timeOf reads the time out of a key of the expiry index.
-func timeOf(key []byte) time.Time {
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(key) >> 8 & (1<<48 - 1)))
 }
 
 // inStore runs a test, in fake time, on a store in which one mail was sent.

@@ -37,29 +37,25 @@ func (u *usage) cpu() (time.Duration, error) {
 // written returns how many bytes the process has had written to disks (proc(5),
 // write_bytes).
 func (u *usage) written() (int64, error) {
-	io, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", u.pid))
-	if err != nil {
-		return 0, err
-	}
-	for line := range bytes.Lines(io) {
-		if rest, ok := bytes.CutPrefix(line, []byte("write_bytes:")); ok {
-			return strconv.ParseInt(string(bytes.TrimSpace(rest)), 10, 64)
-		}
-	}
-	return 0, fmt.Errorf("no writes in what process %d has read and written", u.pid)
+	return u.field("io", "write_bytes:")
 }
 
 // memory returns the resident memory, without mapped files, in MiB: now.
 func (u *usage) memory() (float64, error) {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", u.pid))
+	kib, err := u.field("status", "RssAnon:")
+	return float64(kib) / 1024, err
+}
+
+// field returns the number in a line of one of the process's files.
+func (u *usage) field(file, name string) (int64, error) {
+	lines, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", u.pid, file))
 	if err != nil {
 		return 0, err
 	}
-	for line := range bytes.Lines(status) {
-		if rest, ok := bytes.CutPrefix(line, []byte("RssAnon:")); ok {
-			kib, err := strconv.Atoi(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))))
-			return float64(kib) / 1024, err
+	for line := range bytes.Lines(lines) {
+		if rest, ok := bytes.CutPrefix(line, []byte(name)); ok {
+			return strconv.ParseInt(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))), 10, 64)
 		}
 	}
-	return 0, fmt.Errorf("no memory in the status of process %d", u.pid)
+	return 0, fmt.Errorf("no %s in %s of process %d", name, file, u.pid)
 }

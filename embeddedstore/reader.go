@@ -19,6 +19,16 @@ type reader struct {
 	path   string        // of the file, for errors
 }
 
+// read begins to read the rows. Where the way to them is damaged, bbolt panics or
+// finds none.
+func (s *Store) read(tx *bbolt.Tx) (*reader, error) {
+	rows := tx.Bucket(bucket)
+	if rows == nil {
+		return nil, fmt.Errorf("%w: the way to its rows is cut off", ErrDamaged)
+	}
+	return &reader{bucket: rows, path: s.path}, nil
+}
+
 // Get implements kv.Reader.
 func (r *reader) Get(key []byte) (value []byte, err error) {
 	value, err = r.peek(key)

@@ -161,7 +161,10 @@ func (s *Store) View(ctx context.Context, fn func(kv.Reader) error) error {
 				s.breakDown(errOverwritten)
 				return *s.broken.Load()
 			}
-			r := &reader{bucket: tx.Bucket(bucket), path: s.path}
+			r, err := s.read(tx)
+			if err != nil {
+				return err
+			}
 			defer func() { r.bucket = nil }()
 			result = kv.Guard(func() error { return fn(r) })
 			return nil

@@ -76,6 +76,7 @@ func (s *Store) commit() {
 	}()
 
 	var running *bbolt.Tx
+	reached := false // the rows
 	failed := s.usable()
 	if failed == nil {
 		failed = guard(func() error {
@@ -86,7 +87,12 @@ func (s *Store) commit() {
 					return *s.broken.Load()
 				}
 				running = tx
-				wrote, err := s.run(tx, ran, &batch)
+				r, err := s.read(tx)
+				if err != nil {
+					return err
+				}
+				reached = true
+				wrote, err := s.run(r, ran, &batch)
 				if err != nil {
 					return err
 				}
@@ -105,7 +111,7 @@ func (s *Store) commit() {
 			})
 		})
 	}
-	if failed != nil && running == nil {
+	if failed != nil && !reached {
 		// No closure has run, and none will: a queue that cannot move must not
 		// keep its callers.
 		for u := s.queue.pop(urgentFirst, ran); u != nil; u = s.queue.pop(urgentFirst, ran) {
@@ -116,12 +122,11 @@ func (s *Store) commit() {
 	err = s.settle(failed, running)
 }
 
-// run runs the closures of a batch in tx, each over the writes of those
-// before it, and reports whether there is something to write. Updates that
-// arrive meanwhile still get on.
-func (s *Store) run(tx *bbolt.Tx, ran chan struct{}, batch *[]*update) (wrote bool, err error) {
+// run runs the closures of a batch, each over the writes of those before it, and
+// reports whether there is something to write. Updates that arrive meanwhile still
+// get on.
+func (s *Store) run(r *reader, ran chan struct{}, batch *[]*update) (wrote bool, err error) {
 	defer close(ran)
-	r := &reader{bucket: tx.Bucket(bucket), path: s.path}
 	written, urgent, yielding := 0, 0, 0
 	defer func() {
 		s.owed = 0

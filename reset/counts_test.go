@@ -15,8 +15,7 @@ type counts struct {
 
 	mails  []time.Time // when a job was first seen to mail
 	jobs   map[string]bool
-	tries  int // wrong codes that were surely counted since the newest mail
-	today  int // and in the day since
+	today  int // wrong codes that were surely counted in the day since
 	since  time.Time
 	unsure time.Time // when one may or may not have been counted
 }
@@ -41,11 +40,12 @@ func (c *counts) mustBeOff(now time.Time) bool {
 	return sure && c.today >= 20 && now.Add(lag).Sub(c.since) < 24*time.Hour
 }
 
-// mayBeSpent reports whether the tries of the newest mail may be used up.
-func (c *counts) mayBeSpent(newest time.Time) bool {
+// mayBeSpent reports whether the tries of a code that was mailed then may be used
+// up: a newer mail gives it none back.
+func (c *counts) mayBeSpent(mailed time.Time) bool {
 	n := 0
 	for _, at := range c.guesses {
-		if !at.Before(newest.Add(-lag)) {
+		if !at.Before(mailed.Add(-lag)) {
 			n++
 		}
 	}
@@ -66,7 +66,7 @@ func (m *model) newest(account string) (at time.Time) {
 // the clock was last set: the times of others say nothing about what came first.
 func (m *model) ofNow(l reset.Letter) bool {
 	return slices.ContainsFunc(m.entries, func(e *entry) bool {
-		return e.mail.Reference == l.Reference && (e.ended.IsZero() || e.after > m.since)
+		return e.mail.Reference == l.Reference && e.taken() && (e.ended.IsZero() || e.after > m.since)
 	})
 }
 
@@ -97,7 +97,6 @@ func (m *model) sends(l reset.Letter, held bool, now time.Time) {
 	case l.Code != "" && m.calm && c.mustBeOff(now):
 		m.breaks("codes are on though many were guessed")
 	}
-	c.tries = 0
 	g := &mailed{Letter: l, account: l.To.ID, era: m.era, seen: now, held: held}
 	g.names = []string{m.asked[l.Reference], l.To.Login, l.To.Email}
 	g.link = key{token: token(l.Link), open: now.Add(l.LinkTTL - lag), shut: now.Add(l.LinkTTL)}
@@ -167,12 +166,12 @@ func (m *model) guesses(login, code string, accounts []reset.Account, now time.T
 func (m *model) mustTake(g *mailed, now time.Time) bool {
 	c := &m.person(g.account).counts
 	return m.mustOpen(g, g.link, now) && now.Add(m.skew).Before(g.code.open) &&
-		!c.mayBeSpent(m.newest(g.account)) && !c.mayBeOff(now)
+		!c.mayBeSpent(g.seen) && !c.mayBeOff(now)
 }
 
 func (m *model) mustRefuse(g *mailed, now time.Time) bool {
 	c := &m.person(g.account).counts
-	spent := m.calm && (c.tries >= 5 || c.mustBeOff(now))
+	spent := m.calm && (g.tries >= 5 || c.mustBeOff(now))
 	return spent || !m.mayOpen(g, g.link, now) || !now.Before(g.code.shut)
 }
 
@@ -206,17 +205,21 @@ func (m *model) counted(u *guessed, err error, now time.Time) {
 	for _, account := range u.accounts {
 		c := &m.person(account).counts
 		compared := slices.ContainsFunc(u.near, func(g *mailed) bool {
-			return g.account == account && m.mustOpen(g, g.link, now) && now.Add(m.skew).Before(g.code.open)
+			return g.account == account && g.tries < 5 && m.mustOpen(g, g.link, now) && now.Add(m.skew).Before(g.code.open)
 		})
 		fresh := !m.newest(account).Before(u.begun.Add(-lag))
-		if err != reset.ErrCode || !compared || fresh || c.tries >= 5 || slices.Contains(u.blur, account) {
+		if err != reset.ErrCode || !compared || fresh || slices.Contains(u.blur, account) {
 			c.unsure = now
 			continue
 		}
 		if c.mustBeOff(now) {
 			continue
 		}
-		c.tries++
+		for _, g := range u.near {
+			if g.account == account {
+				g.tries++
+			}
+		}
 		if c.today == 0 || now.Sub(c.since) >= 24*time.Hour {
 			c.since, c.today = now, 0
 		}

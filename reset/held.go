@@ -18,8 +18,8 @@ type heldJob struct {
 	kind       jobKind
 }
 
-// hold decodes the row of a job.
-func hold(k jobKind, row kv.Pair) (*heldJob, error) {
+// readJob decodes the row of a job.
+func readJob(k jobKind, row kv.Pair) (*heldJob, error) {
 	h := &heldJob{key: row.Key, value: row.Value, kind: k}
 	if err := json.Unmarshal(row.Value, &h.job); err != nil {
 		return nil, errDamaged

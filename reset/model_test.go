@@ -45,6 +45,7 @@ type mailed struct {
 	seconds   []key // what its code was answered with
 	code      key
 	refusals  int
+	tries     int       // wrong codes that were surely counted since
 	cancelled time.Time // somebody was told that it is
 	perhaps   bool      // somebody cancelled it, and nobody knows whether that was stored
 	doubt     bool      // something may have ended it

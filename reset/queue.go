@@ -99,7 +99,8 @@ func (q *queueState) miss(now time.Time) {
 	q.unmet++
 }
 
-// met notes that the relay has let us in, whatever it said to the mail.
+// met notes that the relay has let us in, whatever it said to the mail. A rest
+// after a miss ends: the relay only limits our connections.
 func (q *queueState) met() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -225,7 +226,7 @@ func (s *Site) recoverQueue(ctx context.Context, k jobKind) error {
 }
 
 func (s *Site) freeDeadLease(ctx context.Context, k jobKind, row kv.Pair) error {
-	h, err := hold(k, row)
+	h, err := readJob(k, row)
 	if err != nil {
 		return nil // set aside with an alarm when it comes due
 	}

@@ -172,22 +172,33 @@ func (w *world) settle(n int) string {
 }
 
 // A relay that limits our connections turns some of them away and takes mails over
-// the others.
+// the others, whichever of them hear of it first.
 func TestRelayWithFewConnectionsIsNotAway(t *testing.T) {
+	const taken = 15 * time.Millisecond
+	t.Run("turned away first", func(t *testing.T) { testFewConnections(t, 10*time.Millisecond, taken) })
+	t.Run("turned away last", func(t *testing.T) { testFewConnections(t, 200*time.Millisecond, taken) })
+}
+
+func testFewConnections(t *testing.T, turnedAway, taken time.Duration) {
 	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
-		var n atomic.Int32
-		w.relay.say(func(reset.Letter) reset.Delivery {
-			if n.Add(1)%2 == 0 {
-				return reset.Delivery{Status: reset.Unreachable, Err: errors.New("421")}
-			}
-			return reset.Delivery{Status: reset.Sent}
-		})
+		away := reset.Delivery{Status: reset.Unreachable, Err: errors.New("421")}
+		w.relay.say(func(reset.Letter) reset.Delivery { return away })
 		const asked = 600
 		for n := range asked {
 			w.ask(w.settle(n))
 		}
+		time.Sleep(3 * time.Second) // all are due, and few were tried
+		var tried atomic.Int32
+		w.relay.say(func(reset.Letter) reset.Delivery {
+			if tried.Add(1)%2 == 1 {
+				time.Sleep(turnedAway)
+				return away
+			}
+			time.Sleep(taken)
+			return reset.Delivery{Status: reset.Sent}
+		})
 		time.Sleep(4 * time.Second)
-		if got := w.relay.count(reset.LetterReset); got < asked/2-10 {
+		if got := w.relay.count(reset.LetterReset); got < asked/3 {
 			t.Errorf("%d mails of %d went over the connections that the relay takes", got, asked/2)
 		}
 	})

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
@@ -50,6 +52,40 @@ func TestTokenOfAnotherSite(t *testing.T) {
 		time.Sleep(time.Hour)
 		if other.attempts() > 0 {
 			t.Error("a change reached the app of the other site")
+		}
+	})
+}
+
+// Two sites share the mails that may leave and are fair to each other: whoever asks
+// at one does not wait until the thousands have their mail who asked at the other.
+func TestSitesShareMailsFairly(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		w.stop()
+		quiet := &relay{}
+		svc := w.startWith(func(c *reset.Config) {
+			c.Mails = rate.NewLimiter(50, 1)
+			second := c.Sites[0]
+			second.ID, second.Mailer = "quiet.example.com", quiet
+			c.Sites = append(c.Sites, second)
+		})
+		const flood = 5000
+		for n := range flood {
+			w.ask(w.settle(n))
+		}
+		time.Sleep(10 * time.Second)
+		const asked = 100
+		for n := range asked {
+			if _, err := svc.Site("quiet.example.com").Request(t.Context(), reset.Request{Login: w.settle(n)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// What one of them has under way comes first, and then every second mail.
+		time.Sleep(2*time.Second + (32+2*asked)*time.Second/50)
+		if n := quiet.count(reset.LetterReset); n != asked {
+			t.Errorf("%d of %d mails of the quiet site have left", n, asked)
+		}
+		if n := w.relay.count(reset.LetterReset); n < 500 || n >= flood {
+			t.Errorf("%d of %d mails of the busy site have left", n, flood)
 		}
 	})
 }

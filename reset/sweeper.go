@@ -169,7 +169,7 @@ func (s *Service) sweepOrphans(ctx context.Context) {
 		}
 		for _, row := range rows {
 			from = append(row.Key, 0)
-			h, err := hold(kindOf(row.Key), row)
+			h, err := readJob(kindOf(row.Key), row)
 			if err != nil {
 				continue
 			}

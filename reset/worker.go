@@ -154,9 +154,9 @@ func (s *Site) read(ctx context.Context, k jobKind, q *queueState, r *reading) e
 // bringBack makes a job due that a clock which was ahead has put off: its time
 // would come in days, or never, and its deadline as well.
 func (s *Site) bringBack(ctx context.Context, k jobKind, q *queueState, row kv.Pair) {
-	h, err := hold(k, row)
+	h, err := readJob(k, row)
 	if err != nil || !s.mayLease(k, h.job) ||
-		s.svc.shared.flights.get(h.Change) != nil || q.has(h.ID) || !q.begin(h.ID) {
+		s.svc.shared.flights.get(h.Change) != nil || q.lineup.has(h.ID) || !q.begin(h.ID) {
 		return
 	}
 	pause := time.Duration(0)
@@ -183,7 +183,7 @@ func (s *Service) poll() time.Duration {
 // start runs one due job in a goroutine of its own, which goes on after ctx
 // has ended.
 func (s *Site) start(ctx context.Context, k jobKind, q *queueState, row kv.Pair) bool {
-	h, err := hold(k, row)
+	h, err := readJob(k, row)
 	if err != nil {
 		s.setAside(ctx, row)
 		return false
@@ -263,7 +263,7 @@ func (s *Site) setAside(ctx context.Context, row kv.Pair) {
 		if err != nil || b == nil {
 			return err
 		}
-		if _, err := hold(kindOf(row.Key), kv.Pair{Key: row.Key, Value: b}); err == nil {
+		if _, err := readJob(kindOf(row.Key), kv.Pair{Key: row.Key, Value: b}); err == nil {
 			return nil
 		}
 		return tx.Delete(row.Key)

@@ -1,14 +1,20 @@
 package web_test
 
 import (
+	"context"
 	stdjson "encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/web"
 )
 
 // The answer is the same for every login: status, headers and the length of
@@ -142,5 +148,61 @@ func TestAskByGet(t *testing.T) {
 		if w := visit(t, newHandler(t, options(site)), r); w.Code != 200 || strings.Contains(w.Body.String(), "victim") || len(site.calls) > 0 {
 			t.Errorf("%d, calls %q", w.Code, site.calls)
 		}
+	}
+}
+
+// An instant site takes every request for a mail at once.
+type instantSite struct{ web.Site }
+
+func (instantSite) Request(context.Context, reset.Request) (string, error) { return "R-2345-6789", nil }
+
+// A sink is an answer that nobody reads, on a connection without an end.
+type sink struct {
+	header http.Header
+	status int
+}
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) WriteHeader(status int)      { s.status = status }
+func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
+
+func (*sink) SetReadDeadline(time.Time) error  { return nil }
+func (*sink) SetWriteDeadline(time.Time) error { return nil }
+
+// BenchmarkAsk measures what all that is HTTP costs a request for a mail: as JSON,
+// and as the form, with the page that shows it.
+func BenchmarkAsk(b *testing.B) {
+	h, err := web.New(options(instantSite{&fakeSite{}}))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, of := range []struct {
+		name, method, media, body string
+		status                    int
+	}{
+		{"JSON", http.MethodPost, json, `{"login":"alice@example.com"}`, http.StatusAccepted},
+		{"form", http.MethodPost, form, "login=alice%40example.com", http.StatusSeeOther},
+		{"page", http.MethodGet, "", "", http.StatusOK},
+	} {
+		b.Run(of.name, func(b *testing.B) {
+			r := httptest.NewRequest(of.method, "https://app.test/password-reset", nil)
+			r.Header.Set("Content-Type", of.media)
+			r.ContentLength = int64(len(of.body))
+			route, ok := h.Route(r)
+			if !ok {
+				b.Fatal("passed on")
+			}
+			w, text := &sink{header: make(http.Header)}, strings.NewReader("")
+			body := io.NopCloser(text)
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(w.header)
+				text.Reset(of.body)
+				r.Body = body
+				if h.ServeHTTP(w, r, route, visitorIP); w.status != of.status {
+					b.Fatal(w.status)
+				}
+			}
+		})
 	}
 }

@@ -10,7 +10,7 @@ var afterCrash = []Mutant{
 		return nil
 	}
 	return err`,
-		New: `	return nil`,
+		New: `	return errors.Join()`,
 		Run: "^TestInvariantJobsContinueAfterACrash$",
 	},
 	{

@@ -182,6 +182,13 @@ var neighbours = []Mutant{
 		Run:  "^TestFullDisk$",
 	},
 	{
+		Gone: "a damaged page on the way to all rows keeps nobody waiting",
+		File: "embeddedstore/writer.go",
+		Old:  "if failed != nil && !reached {",
+		New:  "if _ = reached; failed != nil && running == nil {",
+		Run:  "^TestDamagedRootWhileRunning$",
+	},
+	{
 		Gone: "work that nobody waits for yields in the store",
 		File: "embeddedstore/writer.go",
 		Old:  "urgent == 0 || yielding <= urgent/yieldingShare",

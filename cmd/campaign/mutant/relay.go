@@ -77,8 +77,13 @@ var relays = []Mutant{
 	{
 		Gone: "a relay that takes mails over few connections is not away",
 		File: "reset/queue.go",
-		Old:  "|| now.Sub(q.taken) < firstRest {",
-		New:  "{",
+		Old:  "\tif q.unmet > 0 {\n\t\tq.until = time.Time{}\n\t}\n",
+		Run:  "^TestRelayWithFewConnectionsIsNotAway$",
+	},
+	{
+		Gone: "a connection turned away after a mail was taken is no outage",
+		File: "reset/queue.go",
+		Old:  " || now.Sub(q.taken) < firstRest",
 		Run:  "^TestRelayWithFewConnectionsIsNotAway$",
 	},
 }

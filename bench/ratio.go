@@ -1,27 +1,28 @@
 package main
 
 import (
-	"cmp"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"time"
 )
 
-// quantile returns the value below which a share q of the sorted values lies;
-// zero for none.
-func quantile[T any](sorted []T, q float64) (v T) {
-	if len(sorted) == 0 {
-		return v
+// turn is how long one lasts where traffic is compared: short, so that what else the
+// machine does falls on all of them alike.
+const turn = 500 * time.Millisecond
+
+// inTurns has some that are compared take their turn, that often: none of them is
+// always the first.
+func inTurns(turns, compared int, take func(i int) error) error {
+	for n := range turns {
+		for i := range compared {
+			if err := take((i + n) % compared); err != nil {
+				return err
+			}
+		}
 	}
-	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+	return nil
 }
-
-func median[T cmp.Ordered](values []T) T {
-	return quantile(slices.Sorted(slices.Values(values)), 0.5)
-}
-
-// milliseconds, for tables.
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // A ratio compares two ways that were measured in turns.
 type ratio struct {
@@ -48,3 +49,5 @@ func compare(a, b []float64) ratio {
 	r.low, r.high = quantile(drawn, 0.025), quantile(drawn, 0.975)
 	return r
 }
+
+func (r ratio) String() string { return fmt.Sprintf("%.3f [%.3f, %.3f]", r.of, r.low, r.high) }
