@@ -22,6 +22,9 @@ func newID(now time.Time) id {
 // String returns 22 characters that are safe in a URL and a header.
 func (i id) String() string { return base64.RawURLEncoding.EncodeToString(i[:]) }
 
+// made returns when the id was made.
+func (i id) made() time.Time { return time.UnixMilli(getMillis(i[:6])) }
+
 func (i id) isZero() bool { return i == id{} }
 
 // MarshalText implements encoding.TextMarshaler. The zero id is empty.

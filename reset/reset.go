@@ -82,6 +82,9 @@ type Config struct {
 	// trusted later. Zero means no check.
 	NotBefore time.Time
 
+	// Observer hears of each step, call and limit. Nil means nobody.
+	Observer Observer
+
 	Logger *slog.Logger
 }
 
@@ -98,6 +101,7 @@ type Service struct {
 	mails     *rate.Limiter
 	hold      func() (func(), error)
 	notBefore time.Time
+	observer  Observer
 	log       *slog.Logger
 
 	stop context.CancelFunc
@@ -120,10 +124,14 @@ func New(c Config) (*Service, error) {
 		mails:     c.Mails,
 		hold:      c.Hold,
 		notBefore: c.NotBefore,
+		observer:  c.Observer,
 		log:       c.Logger,
 	}
 	if s.shared == nil {
 		s.shared = NewShared()
+	}
+	if s.observer == nil {
+		s.observer = deaf{}
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
