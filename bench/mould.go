@@ -116,6 +116,10 @@ func takeMould(ctx context.Context, store *sealed.Store, token string) (*mould, 
 				l.until = ms
 			case 'a': // which remembers the mail that it was minted for
 				l.until = max(l.until, ms, m.minted+reset.MaxWindow.Milliseconds())
+			case 'l': // the names of an account are known for longer than its code
+				if ms > m.swept {
+					l.until = ms
+				}
 			}
 		}
 		m.lines = append(m.lines, l)
@@ -139,7 +143,7 @@ type entry struct {
 	key  [7 + keySize]byte
 	size uint8 // of the key
 	line uint8
-	list bool // of all that was minted, in the expiry index
+	more uint8 // in the expiry index: the other lines that are listed with this one, as bits
 	n    uint32
 }
 
@@ -157,9 +161,13 @@ func (m *mould) entries(table byte, now int64, cohorts []cohort) (all []entry) {
 					continue
 				case table == l.key[0]:
 				case table == 'x' && fresh && i == 0:
-					e.list = true
+					e.more = 1<<len(m.lines) - 2
 					key = appendTime(key, minute(m.swept+age))
 				case table == 'x' && !fresh:
+					var first bool
+					if first, e.more = m.together(i, age); !first {
+						continue
+					}
 					key = appendTime(key, minute(l.until+age)+time.Minute.Milliseconds())
 				default:
 					continue
@@ -171,6 +179,21 @@ func (m *mould) entries(table byte, now int64, cohorts []cohort) (all []entry) {
 	}
 	slices.SortFunc(all, func(a, b entry) int { return bytes.Compare(a.key[:a.size], b.key[:b.size]) })
 	return all
+}
+
+// together tells which lines go in the same minute as the i-th, and whether it is
+// the first of them: these are listed together when their code has ended.
+func (m *mould) together(i int, age int64) (first bool, more uint8) {
+	for n, l := range m.lines {
+		switch {
+		case l.until == 0 || minute(l.until+age) != minute(m.lines[i].until+age):
+		case n < i:
+			return false, 0
+		case n > i:
+			more |= 1 << n
+		}
+	}
+	return true, more
 }
 
 // minute is the whole minute that a time is in: the expiry index knows no others.
@@ -201,17 +224,15 @@ func (m *mould) appendKey(b []byte, line int, c cohort, n int) []byte {
 
 // value is what is stored under an entry's key.
 func (m *mould) value(e entry, c cohort) (value []byte) {
-	switch {
-	case e.list:
-		for i := 1; i < len(m.lines); i++ {
-			value = m.appendKey(value, i, c, int(e.n))
-		}
-		return value
-	case e.key[0] == 'x':
-		return nil
-	default:
+	if e.key[0] != 'x' {
 		return m.text(m.lines[e.line], c, int(e.n))
 	}
+	for i := range m.lines {
+		if e.more>>i&1 != 0 {
+			value = m.appendKey(value, i, c, int(e.n))
+		}
+	}
+	return value
 }
 
 // text is what a row of the n-th grant holds.

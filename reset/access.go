@@ -78,17 +78,23 @@ func (s *Site) Look(ctx context.Context, tokenText string, client netip.Addr) (G
 		return Grant{}, err
 	}
 	var look Grant
+	var reference string
+	now := time.Now()
 	err = s.view(ctx, "opening a link", func(tx kv.Reader) error {
-		_, r, g, until, err := s.open(tx, t, time.Now())
+		_, r, g, until, err := s.open(tx, t, now)
 		if err != nil {
 			return err
 		}
+		reference = g.Reference
 		look = Grant{
 			MaskedLogin: mask(r.Account.Login), Login: r.Account.Login,
 			Expires: until, Claimed: r.claims(*g),
 		}
 		return nil
 	})
+	if err == nil && s.svc.shared.openings.add(t.grant, now) {
+		s.observe(now, reference, StepOpened, byLink)
+	}
 	return look, err
 }
 
@@ -148,6 +154,7 @@ func (s *Site) Cancel(ctx context.Context, tokenText string, client netip.Addr) 
 			r.Change = nil // its job finds nothing and ends
 		}
 		r.drop(t.grant)
+		r.tell(reference, StepCancelled, now, "")
 		return r.put(tx, key, now)
 	})
 	if errors.Is(err, ErrGrant) {
@@ -159,6 +166,7 @@ func (s *Site) Cancel(ctx context.Context, tokenText string, client netip.Addr) 
 	if lost {
 		s.added(jobNotice)
 	}
+	s.observe(now, reference, StepCancelled, "")
 	s.log.Warn("the owner of an account says that a reset was not theirs", "reference", reference)
 	return nil
 }

@@ -43,7 +43,9 @@ func (s *Site) runChange(ctx context.Context, h *heldJob) error {
 
 // attempt hands the change to the app once and stores what came of it.
 func (s *Site) attempt(ctx context.Context, f *flight, leased *leasedChange) {
+	begun := time.Now()
 	outcome := s.apply(ctx, leased)
+	s.svc.observer.Called(s.config.ID, CallChange, outcome.Verdict.String(), time.Since(begun))
 	e := s.newEnding(leased, outcome, f.decide())
 	result, message := s.tell(outcome)
 	if outcome.Verdict == Applied && f.password != "" {
@@ -56,6 +58,9 @@ func (s *Site) attempt(ctx context.Context, f *flight, leased *leasedChange) {
 	switch err := s.persist(store, e.write); {
 	case err == nil:
 		e.count()
+		if e.step != "" {
+			s.observe(e.now, leased.change.Reference, e.step, e.detail)
+		}
 		if e.spare != nil {
 			_ = s.finish(store, e.spare, nil) // if it stays, its owner is told twice
 		}

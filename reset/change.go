@@ -51,6 +51,7 @@ func (s *Site) Change(ctx context.Context, n NewPassword) (Result, error) {
 		return Result{}, ErrUnavailable
 	}
 	if s.full(jobChange) {
+		s.svc.observer.Limited(s.config.ID, LimitQueue)
 		s.svc.alarm(s.config.ID, "too many changes wait for the app; new ones are refused until it is back", nil)
 		return Result{}, ErrUnavailable
 	}
@@ -110,6 +111,10 @@ func (s *Site) accept(ctx context.Context, t token, typed, format, password stri
 		return Result{}, s.unavailable("accepting a new password", err)
 	}
 	s.log.Info("new password accepted", "reference", a.held.Reference, "change", a.change.ID.String())
+	s.observe(now, a.held.Reference, StepAccepted, "")
+	if a.older != "" {
+		s.observe(now, a.older, StepReplaced, "")
+	}
 	s.added(jobChange)
 	if !a.leased {
 		return Result{Status: StatusPending}, nil
@@ -182,6 +187,7 @@ type acceptance struct {
 	turn   bool // the first attempt may be made at once
 
 	claimedBy change // outcome with errClaimed
+	older     string // reference of a change that this one replaced
 	leased    bool
 	account   Account
 	record    []byte
@@ -216,8 +222,17 @@ func (a *acceptance) write(tx kv.Tx) error {
 		due = a.now.Add(s.lease())
 	}
 	// An older change that waited is replaced: the newest wins.
+	a.older = ""
 	c.Replaced = r.Change != nil
+	if r.Change != nil {
+		a.older = r.Change.Reference
+		r.tell(a.older, StepReplaced, a.now, "")
+	}
 	r.Change = &c
+	if at := s.svc.shared.openings.at(g.ID); !at.IsZero() && !r.wasTold(g.Reference, StepOpened) {
+		r.tell(g.Reference, StepOpened, at, byLink)
+	}
+	r.tell(g.Reference, StepAccepted, a.now, "")
 	a.account, a.record = r.Account, key
 	if err := r.put(tx, key, a.now); err != nil {
 		return err

@@ -17,6 +17,12 @@ const guessesAnHour = 500
 
 const codeDigits = 8
 
+// How a grant was opened.
+const (
+	byCode = "by code"
+	byLink = "by link"
+)
+
 // maxCompared bounds the accounts that one guess is compared with.
 const maxCompared = 8
 
@@ -28,8 +34,9 @@ type guess struct {
 	now    time.Time
 	second token // its verifier answers a right code
 
-	found   id // outcome: the grant that the code opens
-	matches int
+	found     id // outcome: the grant that the code opens
+	reference string
+	matches   int
 }
 
 // Code checks a code that was typed with its login and answers with a token
@@ -69,6 +76,9 @@ func (s *Site) Code(ctx context.Context, e CodeEntry) (tokenText string, err err
 		return "", ErrCode
 	}
 	g.second.grant = g.found
+	if s.svc.shared.openings.add(g.found, now) {
+		s.observe(now, g.reference, StepOpened, byCode)
+	}
 	return g.second.String(), nil
 }
 
@@ -109,8 +119,11 @@ func (g *guess) compare(tx kv.Tx) error {
 		// Two matches are a failure: which account was meant is not known.
 		if g.matches == 1 {
 			if r.grant(hit.ID) == hit {
-				g.found = hit.ID
+				g.found, g.reference = hit.ID, hit.Reference
 				hit.addSecond(g.second)
+				if !r.wasTold(hit.Reference, StepOpened) {
+					r.tell(hit.Reference, StepOpened, g.now, byCode)
+				}
 			}
 		} else {
 			r.guessed(g.now)

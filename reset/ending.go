@@ -21,6 +21,9 @@ type ending struct {
 	wait     time.Duration // until the next attempt; 0 for none
 	notice   job           // to the owner, if there is to be one
 
+	step   Step // what it means for the request; "" if it was told already
+	detail string
+
 	ended   bool     // the change is no more
 	noticed bool     // the notice was queued
 	spare   *heldJob // the notice, if it is not needed once its owner has read the outcome
@@ -35,12 +38,30 @@ func (s *Site) newEnding(leased *leasedChange, outcome Attempt, attended bool) *
 	if e.verdict == Applied {
 		e.notice.Created = e.now.UnixMilli()
 	}
+	e.detail = cause(outcome.Err)
 	return e
+}
+
+// tell adds to the story what the attempt has come to.
+func (e *ending) tell(r *record) {
+	switch {
+	case e.wait > 0:
+		e.step = StepPending
+	case e.verdict == Retry:
+		e.step = StepFailed
+	default:
+		e.step = [...]Step{Applied: StepChanged, Refused: StepRefused, Gone: StepGone, Superseded: StepSuperseded}[e.verdict]
+	}
+	if e.step == StepPending && e.change.Attempt > 1 {
+		e.step = "" // still
+		return
+	}
+	r.tell(e.change.Reference, e.step, e.now, e.detail)
 }
 
 // write is the transaction; it may run more than once.
 func (e *ending) write(tx kv.Tx) error {
-	e.ended, e.noticed, e.spare = false, false, nil
+	e.step, e.ended, e.noticed, e.spare = "", false, false, nil
 	if err := e.held.holds(tx); err != nil {
 		return err
 	}
@@ -51,6 +72,7 @@ func (e *ending) write(tx kv.Tx) error {
 	if r.Change == nil || r.Change.ID != e.change.ID || r.Change.Attempt != e.change.Attempt {
 		return e.replaced(tx, r)
 	}
+	e.tell(r)
 	r.Lease = lease{}
 	if e.wait > 0 {
 		return e.again(tx, r)
@@ -96,7 +118,7 @@ func (e *ending) again(tx kv.Tx, r *record) error {
 		return err
 	}
 	free := e.held.job
-	free.Holder = ""
+	free.Holder, free.Cause = "", e.detail
 	_, err := e.site.move(tx, e.held, free, e.now.Add(e.wait))
 	return err
 }
@@ -120,6 +142,9 @@ func (e *ending) replaced(tx kv.Tx, r *record) error {
 			r.drop(e.change.Grant)
 		}
 		r.Lease = lease{}
+	}
+	if e.verdict != Retry {
+		e.tell(r)
 	}
 	if e.verdict == Applied {
 		r.completed()

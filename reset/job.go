@@ -53,6 +53,7 @@ type job struct {
 	Created   int64  `json:"created"`
 	Deadline  int64  `json:"deadline"`
 	Reference string `json:"reference"`
+	Cause     string `json:"cause,omitempty"` // why the last attempt came to nothing
 
 	// Mail: what was typed, and after the first look the key of the record of
 	// the account that this job is for, or of the decoy: an id would make the
@@ -63,6 +64,7 @@ type job struct {
 	Dialect string `json:"dialect,omitempty"`
 	Words   *words `json:"words,omitempty"`
 	LinkTTL int64  `json:"link_ttl,omitempty"` // milliseconds; 0: that of the site
+	Desk    bool   `json:"desk,omitempty"`     // the operator asks: no limit holds
 
 	// Change: where it lies.
 	Record []byte `json:"record,omitempty"`

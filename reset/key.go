@@ -1,6 +1,7 @@
 package reset
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -100,9 +101,21 @@ func expiryKey(when time.Time, key []byte) []byte {
 // under the first key. A mint lists all that it has written under its grant, whose
 // id begins with the time, so that these are appended. It goes by whole minutes, the
 // next one: a row that is written all the time has one place for each minute and not
-// one for each write.
+// one for each write. What is listed there already stays: without a place in the
+// index a row would stay for ever.
 func putExpiry(tx kv.Tx, when time.Time, key []byte, more ...[]byte) error {
-	return tx.Put(expiryKey(when.Truncate(time.Minute).Add(time.Minute), key), slices.Concat(more...))
+	place := expiryKey(when.Truncate(time.Minute).Add(time.Minute), key)
+	value, err := tx.Get(place)
+	if err != nil {
+		return err
+	}
+	all := slices.Collect(slices.Chunk(value, rowKeySize))
+	for _, k := range more {
+		if !slices.ContainsFunc(all, func(o []byte) bool { return bytes.Equal(o, k) }) {
+			all = append(all, k)
+		}
+	}
+	return tx.Put(place, slices.Concat(all...))
 }
 
 // listed returns the keys that a row of the expiry index is about.

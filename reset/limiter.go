@@ -19,6 +19,11 @@ const (
 	limitFind
 )
 
+// limit is what an observer calls it.
+func (k limitKind) limit() Limit {
+	return [...]Limit{limitAsk: LimitAsk, limitOpen: LimitOpen, limitCode: LimitCode, limitChange: LimitChange, limitFind: LimitFind}[k]
+}
+
 // share is how many of a kind are allowed for each request allowed: a person
 // opens a link several times and mistypes, a guesser needs millions.
 var share = [...]int{limitAsk: 1, limitOpen: maxShare, limitCode: 3, limitChange: 5, limitFind: 1}

@@ -22,7 +22,7 @@ func (s *Site) runMail(ctx context.Context, h *heldJob) error {
 	now := time.Now()
 	if now.UnixMilli() >= h.Deadline {
 		s.log.Warn("reset given up: its hour is over", "reference", h.Reference, "attempts", h.Attempt-1)
-		return s.finish(ctx, h, nil)
+		return s.expire(ctx, h, nil)
 	}
 	if !s.svc.clockIsSane(now) {
 		return s.postpone(ctx, h, backoff(mailBackoff, h.Attempt), nil)
@@ -31,7 +31,7 @@ func (s *Site) runMail(ctx context.Context, h *heldJob) error {
 	limited := errors.Is(err, errTooOften)
 	if err != nil && !limited {
 		s.logLookup(h, err)
-		return s.retryMail(ctx, h, nil)
+		return s.retryMail(ctx, h, err, nil)
 	}
 	m := s.newMinting(account, h.job, time.Now())
 	m.limited = limited
@@ -44,8 +44,9 @@ func (s *Site) runMail(ctx context.Context, h *heldJob) error {
 	}
 	if m.decoy || !m.minted {
 		// For the help desk, who are asked where the mail is.
-		s.log.Info("reset ended without a mail", "reference", h.Reference, "reason", m.reason())
-		return s.finish(ctx, h, nil)
+		step, reason := m.mailless()
+		s.log.Info("reset ended without a mail", "reference", h.Reference, "reason", reason)
+		return s.endMail(ctx, h, m, step, reason, nil)
 	}
 	return s.mail(ctx, h, m)
 }
@@ -62,7 +63,7 @@ func (s *Site) lookup(ctx context.Context, h *heldJob) (own *Account, others []A
 	if bytes.Equal(h.Account, s.limitedKey(h.Login)) {
 		return nil, nil, errTooOften // found by an attempt that a crash has cut off
 	}
-	if h.isFirst() && !s.svc.shared.logins.permits(s.config.ID, h.Login, s.config.PerAccount, s.config.LinkTTL, time.Now()) {
+	if h.isFirst() && !h.Desk && !s.svc.shared.logins.permits(s.config.ID, h.Login, s.config.PerAccount, s.config.LinkTTL, time.Now()) {
 		return nil, nil, errTooOften
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
@@ -107,6 +108,10 @@ var errPanicked = errors.New("panic")
 
 // consult asks the directory. A panic in it is a lookup that failed.
 func (s *Site) consult(ctx context.Context, login string) (found []Account, err error) {
+	begun := time.Now()
+	defer func() {
+		s.svc.observer.Called(s.config.ID, CallLookup, lookupOutcome(found, err), time.Since(begun))
+	}()
 	defer func() {
 		if p := recover(); p != nil {
 			s.svc.panicked(s.config.ID, "looking up an account", p)
@@ -114,6 +119,17 @@ func (s *Site) consult(ctx context.Context, login string) (found []Account, err 
 		}
 	}()
 	return s.config.Directory.Lookup(ctx, login)
+}
+
+func lookupOutcome(found []Account, err error) string {
+	switch {
+	case err != nil:
+		return "failed"
+	case len(found) == 0:
+		return "unknown"
+	default:
+		return "found"
+	}
 }
 
 // mint takes the job, pins it to its account, writes the grant and queues the
@@ -124,7 +140,7 @@ func (s *Site) mint(ctx context.Context, h *heldJob, m *minting, others []Accoun
 	for n, a := range others {
 		siblings[n] = s.newJob(jobMail, m.now, h.Reference)
 		siblings[n].Deadline, siblings[n].Login, siblings[n].Account = h.Deadline, h.Login, s.accountKey(a.ID)
-		siblings[n].Dialect, siblings[n].Words, siblings[n].LinkTTL = h.Dialect, h.Words, h.LinkTTL
+		siblings[n].Dialect, siblings[n].Words, siblings[n].LinkTTL, siblings[n].Desk = h.Dialect, h.Words, h.LinkTTL, h.Desk
 	}
 	err := s.leaseJob(ctx, h, func(tx kv.Tx) error {
 		if err := m.write(tx, h.Reference); err != nil {
@@ -143,6 +159,9 @@ func (s *Site) mint(ctx context.Context, h *heldJob, m *minting, others []Accoun
 	for range siblings {
 		s.added(jobMail)
 	}
+	if m.minted && !m.counted && !m.decoy {
+		s.observe(m.now, h.Reference, StepFound, "")
+	}
 	return nil
 }
 
@@ -159,7 +178,7 @@ func (s *Site) mail(ctx context.Context, h *heldJob, m *minting) error {
 	if m.coded {
 		l.Code = m.code
 	}
-	d := s.send(ctx, l)
+	d := s.send(ctx, CallLetter, l)
 	// The outcome is stored even if the attempt used up its time.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
 	defer cancel()
@@ -171,38 +190,109 @@ func (s *Site) mail(ctx context.Context, h *heldJob, m *minting) error {
 	}
 	switch d.Status {
 	case Sent:
-		return s.finish(ctx, h, nil)
+		return s.endMail(ctx, h, m, StepMailed, d.Answer, nil)
 	case Rejected:
-		return s.finish(ctx, h, m.unmint)
+		return s.endMail(ctx, h, m, StepRejected, cause(d.Err), m.unmint)
 	case NotSent, Misconfigured, Unwanted, Unreachable:
-		return s.retryMail(ctx, h, m.unmint)
+		return s.retryMail(ctx, h, d.Err, m.unmint)
 	default:
 		// It may have arrived: the links in it must live on.
-		return s.retryMail(ctx, h, nil)
+		return s.retryMail(ctx, h, d.Err, nil)
 	}
 }
 
+// endMail ends a mail job and writes into the record what became of it, for a hit
+// and a miss alike. also changes the record too, if it is not nil.
+func (s *Site) endMail(ctx context.Context, h *heldJob, m *minting, step Step, detail string, also func(kv.Tx) error) error {
+	now := time.Now()
+	err := s.finish(ctx, h, func(tx kv.Tx) error {
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
+		}
+		r, err := s.svc.loadRecord(tx, h.Account, now)
+		if err != nil {
+			return err
+		}
+		r.mailEnded(h.Reference, step, now, detail)
+		return r.put(tx, h.Account, now)
+	})
+	if err == nil {
+		s.observe(now, h.Reference, step, detail)
+		if step == StepLimited {
+			limit := LimitAccount
+			if m.limited {
+				limit = LimitLogin
+			}
+			s.svc.observer.Limited(s.config.ID, limit)
+		}
+	}
+	return err
+}
+
+// expire ends a mail job whose time is over. Where nothing could be looked up, a
+// record of the login says so.
+func (s *Site) expire(ctx context.Context, h *heldJob, also func(kv.Tx) error) error {
+	now := time.Now()
+	key := h.Account
+	if key == nil {
+		key = s.limitedKey(h.Login)
+	}
+	err := s.finish(ctx, h, func(tx kv.Tx) error {
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
+		}
+		r, err := s.svc.loadRecord(tx, key, now)
+		if err != nil {
+			return err
+		}
+		if h.Account == nil {
+			r.Decoy = true
+		}
+		r.begin(h.Reference, h.Created, now)
+		r.mailEnded(h.Reference, StepExpired, now, h.Cause)
+		return r.putListed(tx, key, now)
+	})
+	if err == nil {
+		s.observe(now, h.Reference, StepExpired, h.Cause)
+	}
+	return err
+}
+
 // send composes a letter and hands it to the relay.
-func (s *Site) send(ctx context.Context, l Letter) Delivery {
+func (s *Site) send(ctx context.Context, c Call, l Letter) (d Delivery) {
 	msg, err := s.config.Composer.Compose(l)
 	if err != nil {
 		return Delivery{Status: Misconfigured, Err: fmt.Errorf("composing the mail: %w", err)}
 	}
+	begun := time.Now()
+	defer func() { s.svc.observer.Called(s.config.ID, c, d.Status.String(), time.Since(begun)) }()
 	return s.config.Mailer.Send(ctx, msg)
 }
 
 // retryMail puts the job to its next attempt, or ends it if that would be past
 // its deadline.
-func (s *Site) retryMail(ctx context.Context, h *heldJob, also func(kv.Tx) error) error {
+func (s *Site) retryMail(ctx context.Context, h *heldJob, why error, also func(kv.Tx) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
 	defer cancel()
+	h.Cause = cause(why)
 	wait := backoff(mailBackoff, h.Attempt)
 	if time.Now().Add(wait).UnixMilli() >= h.Deadline {
 		s.log.Warn("mail given up: its deadline comes before the next attempt",
 			"reference", h.Reference, "job", h.Kind, "attempts", h.Attempt)
-		return s.finish(ctx, h, also)
+		if h.kind == jobNotice {
+			return s.finish(ctx, h, also)
+		}
+		return s.expire(ctx, h, also)
 	}
-	return s.postpone(ctx, h, wait, also)
+	err := s.postpone(ctx, h, wait, also)
+	if err == nil && h.kind == jobMail {
+		s.observe(time.Now(), h.Reference, StepDelayed, h.Cause)
+	}
+	return err
 }
 
 // logDelivery says what became of a mail. Only the operator can mend a

@@ -1,6 +1,7 @@
 package reset
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -18,7 +19,9 @@ type minting struct {
 	decoy   bool
 	login   string // as typed
 	now     time.Time
+	asked   int64
 	counted bool // an earlier attempt of this job has counted
+	desk    bool // the operator asks: no limit holds
 	limited bool // the login was asked for too often to be looked up
 
 	linkTTL, codeTTL time.Duration
@@ -37,21 +40,29 @@ const loginRows = 3
 // maxLiveCodes bounds the row of one login.
 const maxLiveCodes = 24
 
-// A loginRow lists the grants whose code may be entered with a login.
+// A loginRow lists the grants whose code may be entered with a login, and the
+// records that they were in.
 type loginRow struct {
 	Live []liveCode `json:"live"`
 }
 
+func (l loginRow) has(record []byte) bool {
+	return slices.ContainsFunc(l.Live, func(c liveCode) bool { return bytes.Equal(c.Account, record) })
+}
+
+// A liveCode outlives its code, one for each account: that is how a trace finds
+// the records of a login without asking the directory.
 type liveCode struct {
 	Grant   id     `json:"grant"`
 	Account []byte `json:"account"`
 	Expires int64  `json:"expires"`
+	Until   int64  `json:"until"` // when the record may be gone
 }
 
 // newMinting prepares a grant for the account that a job found; nil means that
 // there is none, and the same rows are written for a decoy.
 func (s *Site) newMinting(account *Account, j job, now time.Time) *minting {
-	m := &minting{site: s, login: j.Login, counted: j.Counted, now: now, code: newCode()}
+	m := &minting{site: s, login: j.Login, asked: j.Created, counted: j.Counted, desk: j.Desk, now: now, code: newCode()}
 	m.linkTTL = cmp.Or(time.Duration(j.LinkTTL)*time.Millisecond, s.config.LinkTTL)
 	m.codeTTL = min(s.config.CodeTTL, m.linkTTL)
 	m.link = newToken(newID(now))
@@ -84,7 +95,8 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 	if err != nil {
 		return err
 	}
-	m.minted, m.coded = !m.limited && (m.counted || s.mayMint(r, m.now)), false
+	m.minted, m.coded = !m.limited && (m.counted || m.desk || s.mayMint(r, m.now)), false
+	r.begin(reference, m.asked, m.now)
 	expires := m.now.Add(m.linkTTL)
 	if m.minted {
 		if !m.counted {
@@ -120,15 +132,15 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 	return putExpiry(tx, m.now.Add(m.codeTTL), grantKey(m.link.grant), append([][]byte{key}, logins...)...)
 }
 
-// reason says why no mail is sent.
-func (m *minting) reason() string {
+// mailless is how a request without a mail ends, and why.
+func (m *minting) mailless() (s Step, reason string) {
 	switch {
 	case m.limited:
-		return "this login was asked for too often"
+		return StepLimited, "this login was asked for too often"
 	case m.decoy:
-		return "no account that can get mail"
+		return StepUnknown, "no account that can get mail"
 	default:
-		return "the account has had its mails for now"
+		return StepLimited, "the account has had its mails for now"
 	}
 }
 
@@ -143,15 +155,28 @@ func putGrantRow(tx kv.Tx, grant id, record []byte, until time.Time) error {
 // keys of the rows.
 func (m *minting) writeLogins(tx kv.Tx, record []byte) (keys [][]byte, err error) {
 	until := m.now.Add(m.codeTTL)
+	kept := m.now.Add(storyLife)
+	if m.decoy {
+		kept = m.now.Add(unknownLife)
+	}
 	for _, name := range m.names() {
 		key := m.site.loginKey(name)
 		var row loginRow
 		if err := getRow(tx, key, &row); err != nil {
 			return nil, err
 		}
-		row.Live = slices.DeleteFunc(row.Live, func(l liveCode) bool { return l.Expires <= m.now.UnixMilli() })
+		row.Live = slices.DeleteFunc(row.Live, func(l liveCode) bool {
+			return l.Expires <= m.now.UnixMilli() && (l.Until <= m.now.UnixMilli() || bytes.Equal(l.Account, record))
+		})
+		c := liveCode{Account: record, Until: kept.UnixMilli()}
+		if isFiller(name) {
+			c.Until = until.UnixMilli()
+		}
 		if m.minted {
-			row.Live = append(row.Live, liveCode{Grant: m.link.grant, Account: record, Expires: until.UnixMilli()})
+			c.Grant, c.Expires = m.link.grant, until.UnixMilli()
+		}
+		if m.minted || !row.has(record) {
+			row.Live = append(row.Live, c)
 		}
 		if extra := len(row.Live) - maxLiveCodes; extra > 0 {
 			row.Live = row.Live[extra:]
@@ -180,6 +205,9 @@ func (m *minting) names() []string {
 	}
 	return names
 }
+
+// isFiller reports whether a name only stands in for one.
+func isFiller(name string) bool { return name[0] == 0 }
 
 // unmint takes a grant back that surely reached nobody.
 func (m *minting) unmint(tx kv.Tx) error {

@@ -24,7 +24,7 @@ func (s *Site) runNotice(ctx context.Context, h *heldJob) error {
 	if err := s.leaseJob(ctx, h, nil); err != nil {
 		return err
 	}
-	d := s.send(ctx, Letter{
+	d := s.send(ctx, CallNotice, Letter{
 		Kind: h.Letter, To: *h.To, MessageID: h.ID.String(), Reference: h.Reference,
 		At: time.UnixMilli(h.Created), AskLink: s.config.Links.AskLink(),
 		LinkTTL: s.config.LinkTTL, CodeTTL: s.config.CodeTTL,
@@ -35,5 +35,5 @@ func (s *Site) runNotice(ctx context.Context, h *heldJob) error {
 		defer cancel()
 		return s.finish(ctx, h, nil)
 	}
-	return s.retryMail(ctx, h, nil)
+	return s.retryMail(ctx, h, d.Err, nil)
 }

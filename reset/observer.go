@@ -84,6 +84,22 @@ type Observer interface {
 	Limited(site string, l Limit)
 }
 
+// observe tells of a step that is durable.
+func (s *Site) observe(at time.Time, reference string, step Step, detail string) {
+	s.svc.observer.Step(Event{At: at, Site: s.config.ID, Reference: reference, Step: step, Detail: detail})
+}
+
+// cause is why something did not work, as far as a row has room for it.
+func cause(err error) string {
+	if err == nil {
+		return ""
+	}
+	text := storable(err.Error())
+	return text[:min(len(text), maxCause)]
+}
+
+const maxCause = 120
+
 // deaf is the Observer of a service that has none.
 type deaf struct{}
 

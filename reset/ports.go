@@ -42,6 +42,11 @@ const (
 	Superseded                // the app has applied a newer change
 )
 
+// String names a verdict as metrics do.
+func (v Verdict) String() string {
+	return [...]string{"retry", "applied", "refused", "gone", "superseded"}[v]
+}
+
 // An Attempt is the outcome of handing a change to a target.
 type Attempt struct {
 	Verdict    Verdict
@@ -123,10 +128,17 @@ const (
 	Unreachable                         // nothing was handed over, as no relay that takes mails was found: retry, and spare the others the attempt
 )
 
+// String names an outcome as metrics do.
+func (d DeliveryStatus) String() string {
+	names := [...]string{"unknown", "sent", "not_sent", "rejected", "misconfigured", "unwanted", "unreachable"}
+	return names[d]
+}
+
 // A Delivery is the outcome of sending one mail.
 type Delivery struct {
 	Status DeliveryStatus
-	Err    error // the cause, for the log: codes only, never an address or server text
+	Answer string // for Sent: what the relay said, printable ASCII without an address, at most 80 characters; for a trace only
+	Err    error  // the cause, for the log: codes only, never an address or server text
 }
 
 // A Mailer sends one mail within the deadline of ctx.

@@ -110,6 +110,13 @@ func (q *queueState) met() {
 	q.wary, q.unmet = false, 0
 }
 
+// wakeUp ends a rest: the operator has mended what was wrong.
+func (q *queueState) wakeUp() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.until, q.unmet = time.Time{}, 0
+}
+
 // trust notes that the relay took a mail.
 func (q *queueState) trust(now time.Time) {
 	q.met()

@@ -50,6 +50,8 @@ type record struct {
 	Today       int   `json:"today,omitempty"`       // wrong codes in the day that began at Day
 	Day         int64 `json:"day,omitempty"`
 
+	Stories []story `json:"stories,omitempty"` // what became of the latest requests
+
 	Decoy bool  `json:"decoy,omitempty"`
 	Seen  int64 `json:"seen"` // last written, in milliseconds
 }
@@ -145,6 +147,13 @@ func (r *record) until(now time.Time) time.Time {
 	}
 	for _, g := range r.Grants {
 		later(time.UnixMilli(max(g.Expires, g.CodeExpires)))
+	}
+	life := storyLife
+	if r.Decoy {
+		life = unknownLife
+	}
+	if n := len(r.Stories); n > 0 {
+		later(time.UnixMilli(r.Stories[n-1].Asked).Add(life))
 	}
 	if r.Decoy {
 		// A flood of unknown logins must not fill the disk: nothing depends on

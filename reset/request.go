@@ -25,8 +25,7 @@ const (
 // It returns [ErrLogin], [ErrWords], a [*LimitError] for this client, or
 // [ErrUnavailable].
 func (s *Site) Request(ctx context.Context, r Request) (reference string, err error) {
-	login, err := cleanLogin(r.Login)
-	if err != nil {
+	if r.Login, err = cleanLogin(r.Login); err != nil {
 		return "", err
 	}
 	words, err := packWords(r.Words)
@@ -36,16 +35,22 @@ func (s *Site) Request(ctx context.Context, r Request) (reference string, err er
 	if err := s.limit(limitAsk, r.ClientIP, r.Trusted); err != nil {
 		return "", err
 	}
+	return s.enqueue(ctx, r, words, false)
+}
+
+// enqueue stores a request for a clean login that no limit by address holds.
+func (s *Site) enqueue(ctx context.Context, r Request, words *words, desk bool) (reference string, err error) {
 	now := time.Now()
 	if !s.svc.clockIsSane(now) {
 		return "", ErrUnavailable
 	}
 	if s.full(jobMail) {
+		s.svc.observer.Limited(s.config.ID, LimitQueue)
 		s.svc.alarm(s.config.ID, "the mail queue is full; requests are refused until it drains", nil)
 		return "", ErrUnavailable
 	}
 	j := s.newJob(jobMail, now, newReference())
-	j.Login, j.Dialect = login, r.Dialect
+	j.Login, j.Dialect, j.Desk = r.Login, r.Dialect, desk
 	if s.queue(jobMail).count.Load() < maxWordedJob {
 		j.Words = words
 	}
@@ -68,6 +73,7 @@ func (s *Site) Request(ctx context.Context, r Request) (reference string, err er
 		attrs = append(attrs, "dialect", r.Dialect)
 	}
 	s.log.Info("reset asked for", attrs...)
+	s.observe(now, j.Reference, StepAsked, "")
 	return j.Reference, nil
 }
 

@@ -21,6 +21,7 @@ type Shared struct {
 
 	flights  *flights
 	receipts *receipts
+	openings *openings
 
 	mu     sync.Mutex
 	queues map[string]*queueState
@@ -40,6 +41,7 @@ func NewShared() *Shared {
 
 		flights:  &flights{running: make(map[id]*flight)},
 		receipts: &receipts{when: make(map[receipt]time.Time)},
+		openings: &openings{first: make(map[id]time.Time)},
 
 		queues: make(map[string]*queueState),
 	}

@@ -150,6 +150,7 @@ func (s *Site) limit(k limitKind, ip netip.Addr, trusted bool) error {
 		return nil
 	}
 	if wait := s.svc.shared.clients.take(k, s.config.ID, ip, trusted, s.config.PerIP, time.Now()); wait > 0 {
+		s.svc.observer.Limited(s.config.ID, k.limit())
 		return &LimitError{RetryAfter: wait}
 	}
 	return nil

@@ -50,6 +50,7 @@ func (s *Site) leaseChange(ctx context.Context, h *heldJob) (*leasedChange, erro
 		}
 		if lost != "" {
 			ended = true
+			r.tell(c.Reference, StepFailed, now, lost)
 			_, err := s.endChange(tx, h, r, now, notice, now)
 			return err
 		}
@@ -72,6 +73,7 @@ func (s *Site) leaseChange(ctx context.Context, h *heldJob) (*leasedChange, erro
 	}
 	if lost != "" {
 		s.added(jobNotice)
+		s.observe(now, h.Reference, StepFailed, lost)
 		s.svc.alarm(s.config.ID, "a new password could not be applied and its owner is told: "+lost, nil, "reference", h.Reference)
 	}
 	return leased, nil

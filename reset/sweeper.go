@@ -95,10 +95,8 @@ func (s *Service) sweepOnce(ctx context.Context) (more bool, err error) {
 			if err := tx.Delete(row.Key); err != nil {
 				return err
 			}
-			for _, key := range listed(row) {
-				if err := sweepRow(tx, key, now); err != nil {
-					return err
-				}
+			if err := sweepRows(tx, listed(row), now); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -106,13 +104,27 @@ func (s *Service) sweepOnce(ctx context.Context) (more bool, err error) {
 	return len(rows) == sweepBatch, err
 }
 
-// sweepRow removes the row under key if it has expired, or lists it for when it
-// will have.
-func sweepRow(tx kv.Tx, key []byte, now time.Time) error {
-	if until := expiry(tx, key, now); until.After(now) {
-		return putExpiry(tx, until, key)
+// sweepRows removes the rows under keys that have expired, and lists the others
+// for when they will have: together those that go together.
+func sweepRows(tx kv.Tx, keys [][]byte, now time.Time) error {
+	later := make(map[time.Time][][]byte)
+	for _, key := range keys {
+		until := expiry(tx, key, now)
+		if until.After(now) {
+			until = until.Truncate(time.Minute)
+			later[until] = append(later[until], key)
+			continue
+		}
+		if err := tx.Delete(key); err != nil {
+			return err
+		}
 	}
-	return tx.Delete(key)
+	for until, keys := range later {
+		if err := putExpiry(tx, until, keys[0], keys[1:]...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // expiry returns when the row under key may go; the zero time if there is no
@@ -148,7 +160,7 @@ func expiry(tx kv.Tx, key []byte, now time.Time) time.Time {
 		}
 		var until int64
 		for _, c := range l.Live {
-			until = max(until, c.Expires)
+			until = max(until, c.Expires, c.Until)
 		}
 		return time.UnixMilli(until)
 	}

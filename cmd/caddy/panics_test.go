@@ -39,7 +39,7 @@ func planted(at, secret string) {
 // panics are the panics that are planted: each before a line that stands in a
 // file once.
 var panics = []struct{ name, file, before, secret string }{
-	{"asking", "reset/request.go", "\tlogin, err := cleanLogin(r.Login)\n", "r.Login"},
+	{"asking", "reset/request.go", "\tif r.Login, err = cleanLogin(r.Login); err != nil {\n", "r.Login"},
 	{"changing", "reset/change.go", "\tt, err := parseToken(n.Token)\n", "n.Token+n.Password"},
 	{"closure", "reset/request.go", "\t\tqueued, err = s.place(tx, jobMail, j, now.Add(headStart))\n", "j.Login"},
 	{"queue", "reset/worker.go", "\tif rest := q.resting(); rest > 0 {\n", `""`},

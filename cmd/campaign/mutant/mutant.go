@@ -43,7 +43,7 @@ func All() []Mutant {
 	return slices.Concat(
 		number(1, onceOnly), number(2, truth), number(3, nothingLost), number(4, tryAgain),
 		number(5, secrets), number(6, sameForAll), number(7, neighbours), number(8, afterCrash),
-		number(0, contracts), number(0, relays), number(0, inputs),
+		number(0, contracts), number(0, relays), number(0, desks), number(0, inputs),
 	)
 }
 

@@ -50,8 +50,8 @@ var tryAgain = []Mutant{
 	{
 		Gone: "a grant that reached nobody is taken back",
 		File: "reset/mailing.go",
-		Old:  "return s.retryMail(ctx, h, m.unmint)",
-		New:  "return s.retryMail(ctx, h, nil)",
+		Old:  "return s.retryMail(ctx, h, d.Err, m.unmint)",
+		New:  "return s.retryMail(ctx, h, d.Err, nil)",
 		Run:  "^TestWhatBecomesOfAMail$",
 	},
 	{
@@ -79,8 +79,8 @@ var tryAgain = []Mutant{
 		Gone: "a link in a mail that may have arrived lives on",
 		File: "reset/mailing.go",
 		Old: `		// It may have arrived: the links in it must live on.
-		return s.retryMail(ctx, h, nil)`,
-		New: `		return s.retryMail(ctx, h, m.unmint)`,
+		return s.retryMail(ctx, h, d.Err, nil)`,
+		New: `		return s.retryMail(ctx, h, d.Err, m.unmint)`,
 		Run: "^TestWhatBecomesOfAMail$",
 	},
 	{
@@ -105,7 +105,7 @@ var tryAgain = []Mutant{
 		Gone: "a directory that cannot answer is asked again",
 		File: "reset/mailing.go",
 		Old: `		s.logLookup(h, err)
-		return s.retryMail(ctx, h, nil)`,
+		return s.retryMail(ctx, h, err, nil)`,
 		New: `		s.logLookup(h, err)
 		return s.finish(ctx, h, nil)`,
 		Run: "^TestDirectoryFaultsAreRetried$",
@@ -123,7 +123,7 @@ var tryAgain = []Mutant{
 		Gone: "a mail that surely did not leave is tried again",
 		File: "reset/mailing.go",
 		Old: `	case NotSent, Misconfigured, Unwanted, Unreachable:
-		return s.retryMail(ctx, h, m.unmint)`,
+		return s.retryMail(ctx, h, d.Err, m.unmint)`,
 		New: `	case NotSent, Misconfigured, Unwanted, Unreachable:
 		return s.finish(ctx, h, m.unmint)`,
 		Run: "^TestWhatBecomesOfAMail$",
@@ -170,8 +170,8 @@ var tryAgain = []Mutant{
 	{
 		Gone:    "who has no codes any more gets a link",
 		File:    "reset/mint.go",
-		Old:     "(m.counted || s.mayMint(r, m.now))",
-		New:     "(m.counted || s.mayMint(r, m.now)) && !r.codesOff()",
+		Old:     "(m.counted || m.desk || s.mayMint(r, m.now))",
+		New:     "(m.counted || m.desk || s.mayMint(r, m.now)) && !r.codesOff()",
 		Package: "./cmd/caddy",
 		Run:     "^TestTrialGuessCodesForADay$",
 	},

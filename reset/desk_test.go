@@ -1,0 +1,170 @@
+package reset_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+)
+
+func (w *world) revoke(login string) reset.Revocation {
+	w.t.Helper()
+	done, err := w.site.Revoke(context.Background(), login)
+	if err != nil {
+		w.t.Fatalf("revoking: %v", err)
+	}
+	return done
+}
+
+// The help desk sends a mail to somebody who has used up all limits.
+func TestSendPastTheLimits(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		for range 20 {
+			w.ask("alice")
+			w.ask("alice@example.com")
+			time.Sleep(time.Second)
+		}
+		time.Sleep(5 * time.Second)
+		had := w.relay.count(reset.LetterReset)
+		reference, err := w.site.Send(context.Background(), " alice ")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if n := w.relay.count(reset.LetterReset); n != had+1 {
+			t.Fatalf("%d mails, and %d before", n, had)
+		}
+		l := w.relay.last(reset.LetterReset)
+		if l.Reference != reference {
+			t.Errorf("the mail is of %s, not of %s", l.Reference, reference)
+		}
+		w.wantChange(token(l.Link), good, reset.StatusChanged)
+		if _, err := w.site.Send(context.Background(), ""); !errors.Is(err, reset.ErrLogin) {
+			t.Errorf("sending to nobody: %v", err)
+		}
+	})
+}
+
+// What the operator has revoked opens nothing, is not mailed and not handed over.
+func TestRevokeEndsAllOfALogin(t *testing.T) {
+	onEachStore(t, func(t *testing.T, w *world) {
+		first := w.letter("alice")
+		time.Sleep(2 * time.Minute)
+		second := w.letter("alice@example.com")
+		byCode := w.code("alice", second.Code)
+		w.retry("revoking", func() error {
+			_, err := w.site.Revoke(context.Background(), "alice")
+			return err
+		})
+		time.Sleep(time.Minute) // mails that a hostile store has sent twice
+		w.wantDead(token(first.Link))
+		w.wantDead(token(second.Link))
+		w.wantDead(byCode)
+	})
+}
+
+func TestRevokeTellsWhatItHasEnded(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.letter("alice")
+		time.Sleep(2 * time.Minute)
+		l := w.letter("alice@example.com")
+		if done := w.revoke("alice"); done != (reset.Revocation{Links: 2}) {
+			t.Errorf("revoked %+v", done)
+		}
+		if w.guess("alice", l.Code) {
+			t.Error("a revoked code is taken")
+		}
+		w.wantTrace("alice", "asked mailed revoked", "asked mailed revoked")
+		if done := w.revoke("alice"); done != (reset.Revocation{}) {
+			t.Errorf("revoked again %+v", done)
+		}
+	})
+}
+
+func TestRevokeAPendingChange(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		l := w.letter("alice")
+		w.app.down()
+		w.wantChange(token(l.Link), good, reset.StatusPending)
+		time.Sleep(10 * time.Second)
+		if done := w.revoke("alice"); done != (reset.Revocation{Changes: 1}) {
+			t.Errorf("revoked %+v", done)
+		}
+		w.app.say(nil)
+		time.Sleep(3 * time.Hour)
+		if w.app.changes() != 0 {
+			t.Error("a revoked change was handed over")
+		}
+		if n := w.relay.count(reset.LetterFailed); n != 1 {
+			t.Errorf("%d notices say that it was not", n)
+		}
+		w.wantDead(token(l.Link))
+	})
+}
+
+func TestRevokeAMailThatWaits(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.relay.say(func(reset.Letter) reset.Delivery {
+			return reset.Delivery{Status: reset.NotSent, Err: errors.New("451")}
+		})
+		w.ask("alice")
+		time.Sleep(5 * time.Second)
+		w.ask("alice@example.com") // has not been looked up
+		if done := w.revoke("alice"); done.Mails != 1 {
+			t.Errorf("revoked %+v", done)
+		}
+		if done := w.revoke("alice@example.com"); done.Mails != 1 {
+			t.Errorf("revoked %+v", done)
+		}
+		w.relay.say(nil)
+		time.Sleep(time.Hour)
+		if n := w.relay.count(reset.LetterReset); n != 0 {
+			t.Errorf("%d revoked mails were sent", n)
+		}
+		w.wantTrace("alice", "asked revoked")
+	})
+}
+
+// An account may have been asked for by a name that it is not known by here.
+func TestRevokeAsksTheDirectory(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.dir.put("nickname", alice)
+		l := w.letter("alice")
+		w.dir.fail(errors.New("answer 502"))
+		if done, err := w.site.Revoke(context.Background(), "nickname"); err == nil || done.Links != 0 {
+			t.Errorf("without the directory: %+v, %v", done, err)
+		}
+		if done, err := w.site.Revoke(context.Background(), "alice"); err == nil || done.Links != 1 {
+			t.Errorf("what is known without the directory: %+v, %v", done, err)
+		}
+		w.wantDead(token(l.Link))
+		w.dir.fail(nil)
+		time.Sleep(2 * time.Minute)
+		l = w.letter("alice")
+		if done := w.revoke("nickname"); done.Links != 1 {
+			t.Errorf("with the directory: %+v", done)
+		}
+		w.wantDead(token(l.Link))
+	})
+}
+
+// Codes that guessing has switched off are on again when the operator says so.
+func TestRevokeSwitchesCodesOn(t *testing.T) {
+	inWorld(t, func(c *reset.SiteConfig) { c.PerAccount = nil }, func(t *testing.T, w *world) {
+		for range 4 {
+			w.letter("alice")
+			for range 5 {
+				w.guess("alice", "00000000")
+			}
+		}
+		if l := w.letter("alice"); l.Code != "" {
+			t.Fatal("codes are on after twenty guesses: the test tests nothing")
+		}
+		w.revoke("alice")
+		if l := w.letter("alice"); l.Code == "" || !w.guess("alice", l.Code) {
+			t.Error("codes stay off")
+		}
+	})
+}
