@@ -17,11 +17,15 @@ func init() {
 		Long: `
 Password resets are configured in the Caddyfile, with the global option and
 the directive ` + "`password_reset`" + `. The commands below are for what is done by
-hand.`,
+hand. They ask the Caddy that runs, through its admin endpoint, and work on the
+store itself where none does.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Args = cobra.NoArgs
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-			cmd.AddCommand(demoCommand())
+			cmd.AddCommand(
+				traceCommand(), sendCommand(), revokeCommand(), jobsCommand(),
+				demoCommand(),
+			)
 		},
 	})
 }

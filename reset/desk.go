@@ -32,6 +32,10 @@ type Revocation struct {
 	Mails   int // that waited, or had not been looked up yet
 	Links   int // grants: link and code of a mail
 	Changes int // new passwords that the app did not have yet
+
+	// Unasked is why the directory could not be asked which accounts there are;
+	// what was known without it is ended.
+	Unasked error
 }
 
 // Revoke ends all that was asked for with a login, and all that the accounts of
@@ -41,8 +45,7 @@ type Revocation struct {
 // much guessing has switched off are on again with the next mail.
 //
 // The directory is asked as well, since an account may have been asked for by
-// another name. If it does not answer, Revoke ends what it knows and returns the
-// directory's error beside it. It returns [ErrLogin] too.
+// another name. It returns [ErrLogin].
 func (s *Site) Revoke(ctx context.Context, login string) (Revocation, error) {
 	var done Revocation
 	login, err := cleanLogin(login)
@@ -55,10 +58,10 @@ func (s *Site) Revoke(ctx context.Context, login string) (Revocation, error) {
 	}
 	defer release()
 	lookup, cancel := context.WithTimeout(ctx, lookupTimeout)
-	accounts, asked := s.consult(lookup, login)
+	accounts, err := s.consult(lookup, login)
 	cancel()
-	if asked != nil {
-		accounts = nil
+	if err != nil {
+		accounts, done.Unasked = nil, err
 	}
 
 	var keys [][]byte
@@ -85,7 +88,7 @@ func (s *Site) Revoke(ctx context.Context, login string) (Revocation, error) {
 		}
 		done.Links, done.Changes = done.Links+links, done.Changes+changes
 	}
-	return done, asked
+	return done, nil
 }
 
 // errMoving says that mails of a login went out while it was revoked.

@@ -132,6 +132,9 @@ func newSite(s *Service, c SiteConfig) (*Site, error) {
 	return site, nil
 }
 
+// ID returns what all that is stored for the site is named by.
+func (s *Site) ID() string { return s.config.ID }
+
 // Rules returns what a new password must satisfy.
 func (s *Site) Rules() passwords.Rules { return s.config.Passwords.Rules() }
 

@@ -1,0 +1,243 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/strictjson"
+)
+
+func init() {
+	caddy.RegisterModule(AdminAPI{})
+}
+
+// adminPath is what all routes begin with. No login stands in one: Caddy logs the
+// URI of each request.
+const adminPath = "/password_reset/"
+
+const (
+	maxAdminBody = 64 << 10
+	maxShownJobs = 1000 // of each kind of a site
+)
+
+// AdminAPI is what an operator may see and do while Caddy runs, under
+// /password_reset/ of the admin endpoint. It tells no login, address, token, code
+// or password. docs/operators.md lists the routes.
+type AdminAPI struct {
+	app func() (*App, error) // nil: that of the running configuration
+}
+
+// CaddyModule returns the Caddy module information.
+func (AdminAPI) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "admin.api.password_reset", New: func() caddy.Module { return new(AdminAPI) }}
+}
+
+// Routes implements [caddy.AdminRouter].
+func (a *AdminAPI) Routes() []caddy.AdminRoute {
+	return []caddy.AdminRoute{{Pattern: adminPath, Handler: caddy.AdminHandlerFunc(a.serve)}}
+}
+
+// An adminRequest is one request with the app that answers it.
+type adminRequest struct {
+	*http.Request
+	app  *App
+	name string // what the path holds in place of {id}
+}
+
+type adminRoute struct {
+	method, path string
+	serve        func(http.ResponseWriter, adminRequest) error
+}
+
+var adminRoutes = []adminRoute{
+	{"GET", "status", serveStatus},
+	{"GET", "jobs", serveJobs},
+	{"GET", "jobs/{id}", serveJob},
+	{"POST", "jobs/{id}/retry", serveRetry},
+	{"DELETE", "jobs/{id}", serveDrop},
+	{"POST", "trace", serveTrace},
+	{"POST", "send", serveSend},
+	{"POST", "revoke", serveRevoke},
+}
+
+func (a *AdminAPI) serve(w http.ResponseWriter, r *http.Request) error {
+	var methods []string
+	path := strings.TrimPrefix(r.URL.Path, adminPath)
+	for _, route := range adminRoutes {
+		name, ok := matchRoute(route.path, path)
+		if !ok {
+			continue
+		}
+		if route.method != r.Method {
+			methods = append(methods, route.method)
+			continue
+		}
+		find := a.app
+		if find == nil {
+			find = runningApp
+		}
+		app, err := find()
+		if err != nil {
+			return err
+		}
+		return asAPIError(route.serve(w, adminRequest{Request: r, app: app, name: name}))
+	}
+	if methods != nil {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("use %s", strings.Join(methods, " or "))}
+	}
+	return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("no such route; see %s in docs/operators.md", adminPath)}
+}
+
+// matchRoute reports whether path is pattern, and what it holds for {id}.
+func matchRoute(pattern, path string) (name string, ok bool) {
+	before, after, has := strings.Cut(pattern, "{id}")
+	if !has {
+		return "", path == pattern
+	}
+	name, ok = strings.CutPrefix(path, before)
+	if ok {
+		name, ok = strings.CutSuffix(name, after)
+	}
+	return name, ok && name != "" && !strings.Contains(name, "/")
+}
+
+// runningApp is the app of the configuration that Caddy runs.
+func runningApp() (*App, error) {
+	ctx := caddy.ActiveContext()
+	if ctx.Context == nil {
+		return nil, caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: errors.New("no configuration runs")}
+	}
+	app, err := ctx.AppIfConfigured("password_reset")
+	if err != nil {
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("the configuration that Caddy runs has no `password_reset`")}
+	}
+	return app.(*App), nil
+}
+
+// asAPIError gives an error the status that a client can act on.
+func asAPIError(err error) error {
+	status := http.StatusInternalServerError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, new(caddy.APIError)):
+		return err
+	case errors.Is(err, reset.ErrJob):
+		status = http.StatusNotFound
+	case errors.Is(err, reset.ErrJobBusy):
+		status = http.StatusConflict
+	case errors.Is(err, reset.ErrLogin):
+		status = http.StatusBadRequest
+	case errors.Is(err, reset.ErrUnavailable):
+		status = http.StatusServiceUnavailable
+	}
+	return caddy.APIError{HTTPStatus: status, Err: err}
+}
+
+func answer(w http.ResponseWriter, status int, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// onService runs fn with the service, on a store that is open meanwhile.
+func (a *App) onService(ctx context.Context, fn func(*reset.Service) error) error {
+	store, release, err := a.acquire(ctx)
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: fmt.Errorf("store does not open: %w", err)}
+	}
+	defer release()
+	service, err := a.serviceOn(store)
+	if err != nil {
+		return err
+	}
+	return fn(service)
+}
+
+// A subject is what a request of the help desk is about.
+type subject struct {
+	Site  string `json:"site"`
+	Login string `json:"login"`
+}
+
+// onSubject reads a request of the help desk and runs fn with its site.
+func (r adminRequest) onSubject(w http.ResponseWriter, fn func(site *reset.Site, login string) error) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAdminBody))
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("reading body: %w", err)}
+	}
+	var s subject
+	if o, err := strictjson.Parse(body); err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf(`body: %w; write {"site": "…", "login": "…"}`, err)}
+	} else if err := errors.Join(unmarshal(o, "site", &s.Site), unmarshal(o, "login", &s.Login)); err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
+	}
+	id, err := r.app.oneSite(s.Site)
+	if err != nil {
+		return err
+	}
+	return r.app.onService(r.Context(), func(service *reset.Service) error { return fn(service.Site(id), s.Login) })
+}
+
+func unmarshal(o strictjson.Object, name string, into *string) error {
+	raw, ok := o[name]
+	if !ok {
+		return nil
+	}
+	if json.Unmarshal(raw, into) != nil {
+		return fmt.Errorf("%s is no string", name)
+	}
+	return nil
+}
+
+// oneSite returns the id of the site that is meant; "" means the only one.
+func (a *App) oneSite(id string) (string, error) {
+	ids := a.siteIDs()
+	switch {
+	case id == "" && len(ids) == 1:
+		return ids[0], nil
+	case slices.Contains(ids, id):
+		return id, nil
+	case id == "":
+		return "", caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("there are several sites, say which one: %s", strings.Join(ids, ", "))}
+	default:
+		return "", caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("there is no site %q; there are: %s", id, strings.Join(ids, ", "))}
+	}
+}
+
+// siteIDs returns the ids of all sites in order.
+func (a *App) siteIDs() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Sorted(maps.Keys(a.sites))
+}
+
+// moment is a time as JSON has it, or nothing.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// Interface guards
+var (
+	_ caddy.AdminRouter = (*AdminAPI)(nil)
+	_ caddy.Module      = AdminAPI{}
+)

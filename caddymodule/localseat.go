@@ -1,0 +1,134 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// quiet is how Caddy logs while a command runs: what is wrong, and nothing else.
+func quiet() *caddy.Logging {
+	return &caddy.Logging{Logs: map[string]*caddy.CustomLog{
+		caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}},
+	}}
+}
+
+// quieten keeps Caddy from logging that it reads a configuration.
+func quieten() error {
+	_, err := caddy.ProvisionContext(&caddy.Config{Logging: quiet()})
+	return err
+}
+
+// provision makes the app of a configuration, as `caddy validate` does: nothing is
+// opened, dialled or started. Its logs stay untouched, which may belong to
+// somebody else.
+func provision(config []byte) (*App, error) {
+	var c caddy.Config
+	if err := caddy.StrictUnmarshalJSON(config, &c); err != nil {
+		return nil, fmt.Errorf("reading configuration: %w", err)
+	}
+	c.Logging = quiet()
+	ctx, err := caddy.ProvisionContext(&c)
+	if err != nil {
+		return nil, err
+	}
+	app, err := ctx.AppIfConfigured("password_reset")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, errors.New("the configuration has no `password_reset`")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return app.(*App), nil
+}
+
+// localSeat works on the store of a configuration that no Caddy runs.
+func localSeat(config []byte) (*seat, error) {
+	app, err := provision(config)
+	if err != nil {
+		return nil, err
+	}
+	if err := app.mayUseStore(); err != nil {
+		return nil, err
+	}
+	api := &AdminAPI{app: func() (*App, error) { return app, nil }}
+	return &seat{client: &http.Client{Transport: inProcess{api}}}, nil
+}
+
+// mayUseStore refuses what would leave files behind that Caddy cannot use: a new
+// store, or one of its files written anew, belongs to whoever runs the command.
+func (a *App) mayUseStore() error {
+	b, ok := a.store.opener.(*BboltStore)
+	if !ok {
+		return nil
+	}
+	info, err := os.Stat(b.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no store at %s yet: Caddy makes it when it first runs", b.path)
+	}
+	if err != nil {
+		return fmt.Errorf("looking at the store: %w", err)
+	}
+	if owner, mine := ownedByMe(info); !mine {
+		return fmt.Errorf("the store %s belongs to the user with id %d; run this command as that user, for example: sudo -u '#%[2]d' caddy password-reset …", b.path, owner)
+	}
+	return nil
+}
+
+// inProcess answers requests of a command within its process.
+type inProcess struct{ api *AdminAPI }
+
+func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, out := io.Pipe()
+	w := &pipedResponse{header: make(http.Header), out: out, begun: make(chan int, 1)}
+	go func() {
+		if r.Body != nil {
+			defer r.Body.Close()
+		}
+		err := p.api.serve(w, r)
+		if err != nil && !w.started {
+			var e caddy.APIError
+			if !errors.As(err, &e) {
+				e = caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
+			}
+			w.WriteHeader(e.HTTPStatus)
+			err = json.NewEncoder(w).Encode(map[string]string{"error": e.Error()})
+		}
+		w.WriteHeader(http.StatusOK)
+		out.CloseWithError(err)
+	}()
+	return &http.Response{
+		StatusCode: <-w.begun, Header: w.header, Body: body, Request: r, ContentLength: -1,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}, nil
+}
+
+// A pipedResponse is a response whose body is read while it is written.
+type pipedResponse struct {
+	header  http.Header
+	out     *io.PipeWriter
+	begun   chan int
+	once    sync.Once
+	started bool
+}
+
+func (w *pipedResponse) Header() http.Header { return w.header }
+
+func (w *pipedResponse) WriteHeader(status int) {
+	w.once.Do(func() {
+		w.started = true
+		w.begun <- status
+	})
+}
+
+func (w *pipedResponse) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.out.Write(b)
+}

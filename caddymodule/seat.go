@@ -1,0 +1,177 @@
+package caddymodule
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// A seat is from where a command sees and steers: the admin endpoint of the Caddy
+// that runs, or the store itself where none does. Both answer the same.
+type seat struct {
+	client  *http.Client
+	running bool // a Caddy answers, so what is queued goes on at once
+}
+
+// seatFlags are the flags of all commands that need a seat.
+type seatFlags struct {
+	config, adapter, address string
+}
+
+func (f *seatFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.config, "config", "c", "", "configuration `file` (default: Caddyfile in this folder)")
+	cmd.Flags().StringVarP(&f.adapter, "adapter", "a", "", "config adapter `name` (default: caddyfile)")
+	cmd.Flags().StringVar(&f.address, "address", "", "`address` of the admin endpoint, if no configuration is named")
+}
+
+// load reads the configuration, if there is one.
+func (f *seatFlags) load() (config []byte, err error) {
+	if f.address != "" && f.config == "" {
+		return nil, nil
+	}
+	if err := quieten(); err != nil {
+		return nil, err
+	}
+	config, _, _, err = caddycmd.LoadConfig(f.config, f.adapter)
+	return config, err
+}
+
+// open takes a seat.
+func (f *seatFlags) open(ctx context.Context) (*seat, error) {
+	config, err := f.load()
+	if err != nil {
+		return nil, err
+	}
+	var settings struct {
+		Admin caddy.AdminConfig `json:"admin"`
+	}
+	if config != nil {
+		if err := json.Unmarshal(config, &settings); err != nil {
+			return nil, fmt.Errorf("reading configuration: %w", err)
+		}
+	}
+	address := cmp.Or(f.address, settings.Admin.Listen, caddy.DefaultAdminListen)
+	if f.address != "" || !settings.Admin.Disabled {
+		s, err := remoteSeat(ctx, address)
+		if err == nil || !isAway(err) {
+			return s, err
+		}
+	}
+	if config == nil {
+		return nil, fmt.Errorf("no Caddy answers at %s, and there is no Caddyfile in this folder; name one with --config", address)
+	}
+	return localSeat(config)
+}
+
+// remoteSeat finds out whether Caddy answers at an address.
+func remoteSeat(ctx context.Context, address string) (*seat, error) {
+	a, err := caddy.ParseNetworkAddress(address)
+	if err != nil || a.PortRangeSize() > 1 {
+		return nil, fmt.Errorf("%s is no address of an admin endpoint", address)
+	}
+	target := a.JoinHostPort(0)
+	if a.IsUnixNetwork() {
+		target, _, _ = strings.Cut(a.Host, "|") // its mode
+	}
+	s := &seat{running: true, client: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, a.Network, target)
+		},
+	}}}
+	if !a.IsUnixNetwork() {
+		s.client.Transport = originTransport{s.client.Transport, target}
+	}
+	if err := s.call(ctx, http.MethodGet, "status", nil, nil); err != nil && !errors.As(err, new(*seatError)) {
+		return nil, fmt.Errorf("asking Caddy at %s: %w", address, err)
+	} else if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// isAway reports whether nobody listens.
+func isAway(err error) bool {
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist)
+}
+
+// originTransport asks as Caddy's own commands do: its admin endpoint checks host
+// and origin.
+type originTransport struct {
+	http.RoundTripper
+	host string
+}
+
+func (t originTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	r.URL.Host, r.Host = t.host, t.host
+	r.Header.Set("Origin", "http://"+t.host)
+	return t.RoundTripper.RoundTrip(r)
+}
+
+// A seatError is an answer that says why something was not done.
+type seatError struct {
+	status  int
+	message string
+}
+
+func (e *seatError) Error() string { return e.message }
+
+// do sends one request. The caller closes the body of its answer.
+func (s *seat) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1"+adminPath+path, body)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := s.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminBody))
+	if err != nil {
+		return nil, err
+	}
+	var said struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(text, &said) != nil || said.Error == "" {
+		said.Error = fmt.Sprintf("the admin endpoint answers %d, and not as password_reset does: is the Caddy that runs there built with this module?", resp.StatusCode)
+	}
+	return nil, &seatError{status: resp.StatusCode, message: said.Error}
+}
+
+// call sends a request and reads the answer into result, if that is not nil.
+func (s *seat) call(ctx context.Context, method, path string, v, result any) error {
+	var body io.Reader
+	if v != nil {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(text)
+	}
+	resp, err := s.do(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if result == nil {
+		return nil
+	}
+	return json.NewDecoder(resp.Body).Decode(result)
+}
