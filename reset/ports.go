@@ -137,8 +137,13 @@ func (d DeliveryStatus) String() string {
 // A Delivery is the outcome of sending one mail.
 type Delivery struct {
 	Status DeliveryStatus
-	Answer string // for Sent: what the relay said, printable ASCII without an address, at most 80 characters; for a trace only
-	Err    error  // the cause, for the log: codes only, never an address or server text
+	Err    error // the cause, for the log: codes only, never an address or server text
+
+	// Answer is what the relay said when it took the mail, such as
+	// "250 2.0.0 Ok: queued as 4A7F21": at most 80 characters of printable
+	// ASCII, "" if there is an "@" in it or it quotes the recipient. It is
+	// foreign text for the operator who traces a mail, and never for a log.
+	Answer string
 }
 
 // A Mailer sends one mail within the deadline of ctx.

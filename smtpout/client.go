@@ -21,6 +21,8 @@
 // relay lets be said at once is said at once (RFC 2920). A Client is safe for
 // concurrent use and starts no goroutine that outlives its connections; the
 // caller closes it.
+//
+// What an operator has to change when mails do not leave, [Client.Probe] tells.
 package smtpout
 
 import (
@@ -186,17 +188,17 @@ func (c *Client) Send(ctx context.Context, m reset.Message) reset.Delivery {
 		return fail(ctx, stageConnect, ctx.Err()).delivery()
 	}
 	if s := c.take(); s != nil {
-		stale, err := c.use(ctx, s, e)
+		d, stale := c.use(ctx, s, e)
 		if !stale {
-			return err.delivery()
+			return d
 		}
 	}
 	s, err := c.open(ctx)
 	if err != nil {
 		return err.delivery()
 	}
-	_, err = c.use(ctx, s, e)
-	return err.delivery()
+	d, _ := c.use(ctx, s, e)
+	return d
 }
 
 // Close closes the connections that are not in use; the others end with their
@@ -214,10 +216,10 @@ func (c *Client) Close() {
 
 // use delivers one message over s and keeps s if it is still good. It reports
 // stale if s was an old connection that died before its first answer.
-func (c *Client) use(ctx context.Context, s *session, e envelope) (stale bool, err *failure) {
+func (c *Client) use(ctx context.Context, s *session, e envelope) (d reset.Delivery, stale bool) {
 	old := s.messages > 0
 	end := s.begin(ctx)
-	err = s.deliver(ctx, e)
+	said, err := s.deliver(ctx, e)
 	alive := end()
 	switch {
 	case err == nil && alive && s.quiet() && s.messages < maxMessages:
@@ -228,7 +230,11 @@ func (c *Client) use(ctx context.Context, s *session, e envelope) (stale bool, e
 		s.close()
 	}
 	stale = old && err != nil && err.stage == stageMail && (err.code == 0 || err.code == 421) && ctx.Err() == nil
-	return stale, err
+	d = err.delivery()
+	if err == nil {
+		d.Answer = receipt(said, e)
+	}
+	return d, stale
 }
 
 // take returns the connection that was used last, or nil.

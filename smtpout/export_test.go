@@ -45,8 +45,8 @@ func (c *Client) Converse(ctx context.Context, raw net.Conn, m reset.Message) re
 		s.close()
 		return err.delivery()
 	}
-	_, err = c.use(ctx, s, e)
-	return err.delivery()
+	d, _ := c.use(ctx, s, e)
+	return d
 }
 
 // LogIn makes a client log in where it otherwise would not without TLS.

@@ -7,17 +7,18 @@ import (
 	"strconv"
 )
 
-// deliver sends one message. A nil result means that the relay has taken it.
-func (s *session) deliver(ctx context.Context, e envelope) *failure {
+// deliver sends one message. No failure means that the relay has taken it, and
+// said is what it answered to the whole.
+func (s *session) deliver(ctx context.Context, e envelope) (said string, err *failure) {
 	s.messages++
 	if e.utf8 && !s.offers("SMTPUTF8") {
-		return rejected("recipient address needs SMTPUTF8, which the relay does not offer")
+		return "", rejected("recipient address needs SMTPUTF8, which the relay does not offer")
 	}
 	if limit, ok := s.client.MaxMessageSize(); ok && limit > 0 && len(e.data) > limit {
-		return misconfigured(stageData, "message is larger than the relay takes")
+		return "", misconfigured(stageData, "message is larger than the relay takes")
 	}
 	if err := s.announce(ctx, e); err != nil {
-		return err
+		return "", err
 	}
 	return s.submit(ctx, e.data)
 }
@@ -91,17 +92,17 @@ func (s *session) mail(e envelope) string {
 }
 
 // submit writes the text and waits for what the relay says to the whole.
-func (s *session) submit(ctx context.Context, data []byte) *failure {
+func (s *session) submit(ctx context.Context, data []byte) (said string, err *failure) {
 	// An answer that is there already is none to this message.
 	if !s.quiet() {
-		return fail(ctx, stageData, errEarly)
+		return "", fail(ctx, stageData, errEarly)
 	}
 	for line := range bytes.Lines(data) {
 		if line[0] == '.' {
 			_ = s.out.WriteByte('.') // or the line would end the text (RFC 5321 section 4.5.2)
 		}
 		if _, err := s.out.Write(line); err != nil {
-			return fail(ctx, stageData, err) // without the dot it is no message
+			return "", fail(ctx, stageData, err) // without the dot it is no message
 		}
 	}
 	if !bytes.HasSuffix(data, []byte("\r\n")) {
@@ -109,14 +110,15 @@ func (s *session) submit(ctx context.Context, data []byte) *failure {
 	}
 	s.put(".")
 	if err := s.out.Flush(); err != nil {
-		return fail(ctx, stageEnd, err)
+		return "", fail(ctx, stageEnd, err)
 	}
 	// The answer may take the rest of the attempt.
 	s.conn.SetReadDeadline(s.conn.deadline)
-	if _, _, err := s.in.ReadResponse(250); err != nil {
-		return fail(ctx, stageEnd, err)
+	_, said, broken := s.in.ReadResponse(250)
+	if broken != nil {
+		return "", fail(ctx, stageEnd, broken)
 	}
-	return nil
+	return said, nil
 }
 
 func (s *session) offers(extension string) bool {
