@@ -29,16 +29,16 @@ func (c *Client) authenticate(ctx context.Context, s *session) *failure {
 	}
 	mechanism := c.choose(s.client)
 	if mechanism == "" {
-		return misconfigured(stageAuth, "relay offers no mechanism that may be used")
+		return misconfigured(stageAuth, causeNoMechanism)
 	}
 	secret, err := c.secret()
 	if err != nil {
-		return misconfigured(stageAuth, "secret could not be read") // the cause may quote it
+		return misconfigured(stageAuth, causeNoSecret) // the cause may quote it
 	}
 	// Editors end a file with a newline.
 	secret = strings.TrimRight(secret, "\r\n")
 	if secret == "" || strings.ContainsAny(secret, "\x00\x01\r\n") {
-		return misconfigured(stageAuth, "secret is empty or has a control character")
+		return misconfigured(stageAuth, causeOddSecret)
 	}
 	if err := s.client.Auth(c.mechanismClient(mechanism, secret)); err != nil {
 		var refused *smtp.SMTPError

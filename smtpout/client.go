@@ -108,9 +108,10 @@ type Client struct {
 	// are served in their order.
 	slots chan struct{}
 
-	mu     sync.Mutex
-	idle   []*session // the one used last is last
-	closed bool
+	mu      sync.Mutex
+	idle    []*session // the one used last is last
+	closed  bool
+	expires time.Time // the relay's certificate
 }
 
 // New checks the options and reads the trusted certificates. It opens no
@@ -212,6 +213,16 @@ func (c *Client) Close() {
 		s.timer.Stop()
 		s.quit()
 	}
+}
+
+// CertificateExpires returns the NotAfter of the certificate that the relay
+// showed at the newest TLS handshake, also if it had expired; the zero time if
+// there was none. A connection that resumes the TLS of an older one goes by the
+// certificate of that.
+func (c *Client) CertificateExpires() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.expires
 }
 
 // use delivers one message over s and keeps s if it is still good. It reports

@@ -34,6 +34,16 @@ const (
 	stageEnd       stage = "end of message"
 )
 
+// Causes that Probe knows a cure for.
+const (
+	causeTimeout     = "timed out"
+	causeElsewhere   = "TLS is off and the relay is another machine"
+	causeNoStartTLS  = "relay does not offer it"
+	causeNoMechanism = "relay offers no mechanism that may be used"
+	causeNoSecret    = "secret could not be read"
+	causeOddSecret   = "secret is empty or has a control character"
+)
+
 // authRequired is a relay's 530: log in first (RFC 4954 section 6).
 const authRequired = 530
 
@@ -45,6 +55,7 @@ type failure struct {
 	code     int               // of the relay's answer, 0 if there was none
 	enhanced smtp.EnhancedCode // RFC 3463, zero if there was none
 	cause    string            // if there is no code
+	err      error             // behind the cause, for Probe to judge; it may quote the relay, so it is never shown
 }
 
 func (f *failure) Error() string {
@@ -87,7 +98,7 @@ func fail(ctx context.Context, at stage, err error) *failure {
 	if code, enhanced, ok := answer(err); ok {
 		return &failure{status: judge(at, code, enhanced), stage: at, code: code, enhanced: enhanced}
 	}
-	f := &failure{status: reset.NotSent, stage: at, cause: describe(err)}
+	f := &failure{status: reset.NotSent, stage: at, cause: describe(err), err: err}
 	switch {
 	case at == stageEnd:
 		// The dot may have arrived: the relay may have the message.
@@ -100,7 +111,7 @@ func fail(ctx context.Context, at stage, err error) *failure {
 	}
 	switch ctx.Err() {
 	case context.DeadlineExceeded:
-		f.cause = "timed out"
+		f.cause = causeTimeout
 	case context.Canceled:
 		f.cause = "cancelled"
 	}
@@ -204,7 +215,7 @@ func describe(err error) string {
 		}
 		return "name of the relay could not be looked up"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		return "timed out"
+		return causeTimeout
 	case errors.As(err, &errno):
 		return errno.Error()
 	case errors.Is(err, errFlood), errors.Is(err, smtp.ErrTooLongLine):

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // A security says how a connection is protected.
@@ -121,20 +122,46 @@ func (c *Client) dial(ctx context.Context) (*conn, *failure) {
 		addr, err := netip.ParseAddrPort(raw.RemoteAddr().String())
 		if err != nil || !addr.Addr().Unmap().IsLoopback() {
 			raw.Close()
-			return nil, misconfigured(stageConnect, "TLS is off and the relay is another machine")
+			return nil, misconfigured(stageConnect, causeElsewhere)
 		}
 	}
 	return newConn(raw, c.commandTimeout), nil
 }
 
 // handshake starts TLS on a connection.
-func (c *Client) handshake(ctx context.Context, raw *conn) (*tls.Conn, *failure) {
-	raw.expect()
-	t := tls.Client(raw, c.tls)
+func (c *Client) handshake(ctx context.Context, s *session) (*tls.Conn, *failure) {
+	s.conn.expect()
+	cfg := c.tls
+	if s.fresh {
+		cfg = cfg.Clone()
+		cfg.ClientSessionCache = nil
+	}
+	t := tls.Client(s.conn, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {
+		// One that has expired was seen all the same, and whoever watches for
+		// the day has to see that it has come.
+		if cert := unverified(err); cert != nil && time.Now().After(cert.NotAfter) {
+			c.noteCertificate(cert)
+		}
 		return nil, fail(ctx, stageTLS, err)
 	}
+	c.noteCertificate(t.ConnectionState().PeerCertificates[0])
 	return t, nil
+}
+
+func (c *Client) noteCertificate(cert *x509.Certificate) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.expires = cert.NotAfter
+}
+
+// unverified returns the relay's certificate if err is that it is not valid.
+func unverified(err error) *x509.Certificate {
+	var invalid *tls.CertificateVerificationError
+	if errors.As(err, &invalid) && len(invalid.UnverifiedCertificates) > 0 {
+		return invalid.UnverifiedCertificates[0]
+	}
+	return nil
 }
 
 func loopback(host string) bool {

@@ -38,6 +38,7 @@ type session struct {
 	client   *smtp.Client      // for all but the mails, as it cannot pipeline
 	messages int               // that were begun
 	timer    *time.Timer       // ends it while it is not in use
+	fresh    bool              // its TLS resumes none that went before
 }
 
 func newSession(c *conn) *session {
@@ -136,7 +137,7 @@ func (c *Client) upgrade(ctx context.Context, s *session) *failure {
 		offered = offered || asciiUpper(strings.TrimSpace(line)) == "STARTTLS"
 	}
 	if !offered {
-		return misconfigured(stageStartTLS, "relay does not offer it")
+		return misconfigured(stageStartTLS, causeNoStartTLS)
 	}
 	if _, err := s.ask("STARTTLS", 220); err != nil {
 		return fail(ctx, stageStartTLS, err)
@@ -145,7 +146,7 @@ func (c *Client) upgrade(ctx context.Context, s *session) *failure {
 }
 
 func (c *Client) protect(ctx context.Context, s *session) *failure {
-	t, err := c.handshake(ctx, s.conn)
+	t, err := c.handshake(ctx, s)
 	if err != nil {
 		return err
 	}
