@@ -185,7 +185,7 @@ func (w *WebhookTarget) OpenTarget(s Site) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	t := Target{Target: &webhookout.Target{Client: client}, Timeout: w.timeout()}
+	t := Target{Target: &webhookout.Target{Client: client, Site: s.ID}, Timeout: w.timeout()}
 	if w.PasswordFormat != "" && w.PasswordFormat != "plain" {
 		if t.Hasher, err = passwords.NewHasher(w.PasswordFormat); err != nil {
 			return Target{}, fmt.Errorf("password_format: %w, or plain", err)

@@ -74,6 +74,9 @@ func (w *Webhook) Lookup(ctx context.Context, login string) ([]reset.Account, er
 	}
 }
 
+// Ping tries the hook without a lookup, see [webhookout.Client.Ping].
+func (w *Webhook) Ping(ctx context.Context) []webhookout.Finding { return w.Client.Ping(ctx, w.Site) }
+
 // Close closes idle connections.
 func (w *Webhook) Close() { w.Client.Close() }
 

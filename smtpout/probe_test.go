@@ -21,13 +21,6 @@ const sender = "support@example.com"
 
 func withSecret(s string) func() (string, error) { return func() (string, error) { return s, nil } }
 
-func steps(found []smtpout.Finding) (names []string) {
-	for _, f := range found {
-		names = append(names, f.Step)
-	}
-	return names
-}
-
 func TestProbe(t *testing.T) {
 	ca := newAuthority(t)
 	day := time.Now().Add(time.Hour).UTC().Format(time.DateOnly)

@@ -35,6 +35,7 @@ type Answer struct {
 	ContentType string        // the media type without parameters, in lower case; "" if missing or malformed
 	Body        []byte        // at most 64 KiB
 	Truncated   bool          // the body went on, or broke off
+	Date        time.Time     // by the app's clock, or that of a proxy before it; zero if it does not say
 	RetryAfter  time.Duration // how long the app asks to wait, at most 2 h; 0 if it does not
 	Err         error         // the cause, safe to log; has a method Alarm() bool
 }
@@ -111,6 +112,9 @@ func readAnswer(resp *http.Response) Answer {
 	if t, _, err := mime.ParseMediaType(resp.Header.Get("Content-Type")); err == nil {
 		a.ContentType = t
 	}
+	if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		a.Date = t
+	}
 	if a.Status == http.StatusSwitchingProtocols {
 		a.Truncated = true // this body is the bare connection, which no deadline ends
 		return a
@@ -133,6 +137,13 @@ func retryAfter(value string, now time.Time) time.Duration {
 	return min(max(wait, 0), maxRetryAfter)
 }
 
+// Faults that a ping knows a cure for.
+var (
+	errTooFar = errors.New("address is beyond reach")
+	errNotTLS = errors.New("no TLS")
+	errBusy   = errors.New("too many exchanges")
+)
+
 // A fault is why no answer came.
 type fault struct {
 	text  string
@@ -153,6 +164,7 @@ func cause(err error) error {
 		certificate *tls.CertificateVerificationError
 		record      tls.RecordHeaderError
 		op          *net.OpError
+		timeout     net.Error
 	)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -162,11 +174,13 @@ func cause(err error) error {
 	case errors.As(err, &refused):
 		return refused
 	case errors.As(err, &certificate):
-		return &fault{text: reset.PlainText("checking certificate: "+certificate.Err.Error(), maxErrorText), alarm: true}
+		return &fault{text: reset.PlainText("checking certificate: "+certificate.Err.Error(), maxErrorText), alarm: true, err: certificate}
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return &fault{text: "the app does not speak TLS at this port", alarm: true}
+		return &fault{text: "the app does not speak TLS at this port", alarm: true, err: errNotTLS}
 	case errors.As(err, &op):
 		return &fault{text: reset.PlainText(op.Error(), maxErrorText), err: op.Err}
+	case errors.As(err, &timeout) && timeout.Timeout(): // net/http's own, for the handshake
+		return &fault{text: "no answer in time", err: context.DeadlineExceeded}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return &fault{text: "connection closed without an answer"}
 	default:

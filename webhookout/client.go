@@ -11,6 +11,9 @@
 // It never follows a redirect, asks a proxy, keeps a cookie, unpacks a
 // compressed answer, or puts a secret, a body or a query into an error.
 //
+// What an operator has to change when a hook is not reached or does not do its
+// part, [Client.Ping] tells.
+//
 // It keeps nothing: the caller makes the message durable, repeats it with the
 // same id until an answer is final ([Target] says which are), and waits in
 // between. What a receiver has to do is in docs/receivers.md.
@@ -79,6 +82,7 @@ type Options struct {
 // A Client posts messages to one hook of the app. It is safe for concurrent
 // use.
 type Client struct {
+	endpoint  endpoint
 	url       string
 	secrets   []Secret
 	timeout   time.Duration
@@ -133,10 +137,11 @@ func New(o Options) (*Client, error) {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &Client{
-		url:     e.url.String(),
-		secrets: append([]Secret(nil), o.Secrets...),
-		timeout: o.Timeout,
-		slots:   make(chan struct{}, o.Connections),
+		endpoint: e,
+		url:      e.url.String(),
+		secrets:  append([]Secret(nil), o.Secrets...),
+		timeout:  o.Timeout,
+		slots:    make(chan struct{}, o.Connections),
 		transport: &http.Transport{
 			Proxy: nil, // never from the environment: a proxy would read the password
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -163,6 +168,11 @@ func New(o Options) (*Client, error) {
 // than ctx allows, until fewer than [Options.Connections] exchanges are under
 // way; then [Options.Timeout] runs. Each exchange has a connection of its own.
 func (c *Client) Post(ctx context.Context, m Message) Answer {
+	return c.post(ctx, m, c.secrets)
+}
+
+// post is Post with other secrets than those that the app has, or with those.
+func (c *Client) post(ctx context.Context, m Message, secrets []Secret) Answer {
 	if !validID(m.ID) {
 		return Answer{Err: &fault{text: "webhook id is not visible ASCII without a dot"}}
 	}
@@ -173,7 +183,7 @@ func (c *Client) Post(ctx context.Context, m Message) Answer {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return Answer{Err: &fault{text: "no connection became free", err: ctx.Err()}}
+		return Answer{Err: &fault{text: "no connection became free", err: errors.Join(errBusy, ctx.Err())}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -182,7 +192,7 @@ func (c *Client) Post(ctx context.Context, m Message) Answer {
 	if err != nil {
 		return Answer{Err: &fault{text: "webhook request cannot be made", err: ctx.Err()}}
 	}
-	c.setHeader(req.Header, m)
+	setHeader(req.Header, m, secrets)
 	// The transport alone, not an http.Client: it follows no redirect and
 	// knows no cookie.
 	resp, err := c.transport.RoundTrip(req)
@@ -196,10 +206,10 @@ func (c *Client) Post(ctx context.Context, m Message) Answer {
 // end by themselves.
 func (c *Client) Close() { c.transport.CloseIdleConnections() }
 
-func (c *Client) setHeader(h http.Header, m Message) {
+func setHeader(h http.Header, m Message, secrets []Secret) {
 	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
-	signatures := make([]string, len(c.secrets))
-	for i, s := range c.secrets {
+	signatures := make([]string, len(secrets))
+	for i, s := range secrets {
 		signatures[i] = s.sign(m.ID, timestamp, m.Body)
 	}
 	h.Set("Content-Type", "application/json")

@@ -126,9 +126,9 @@ func (r reach) check(addr netip.Addr) error {
 	case r == reachPrivate && (addr.IsPrivate() || addr.IsLinkLocalUnicast()):
 		return nil
 	case r == reachPrivate:
-		return &fault{text: fmt.Sprintf("%s is neither private nor link-local: clear text is never sent there; use https://", addr), alarm: true}
+		return &fault{text: fmt.Sprintf("%s is neither private nor link-local: clear text is never sent there; use https://", addr), alarm: true, err: errTooFar}
 	default:
-		return &fault{text: fmt.Sprintf("%s is another machine: clear text is not sent there; use https://, or insecure_http on a network you trust", addr), alarm: true}
+		return &fault{text: fmt.Sprintf("%s is another machine: clear text is not sent there; use https://, or insecure_http on a network you trust", addr), alarm: true, err: errTooFar}
 	}
 }
 

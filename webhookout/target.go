@@ -29,6 +29,7 @@ import (
 //	all else                                 tried again
 type Target struct {
 	Client *Client
+	Site   string // as a ping tells the app; a change tells its own
 }
 
 // Apply implements [reset.Target]. Repeats of a change have the same body,
@@ -57,6 +58,9 @@ func (t *Target) Apply(ctx context.Context, c reset.Change) reset.Attempt {
 		return reset.Attempt{RetryAfter: a.RetryAfter, Err: a.Problem(), Alarm: a.Alarm()}
 	}
 }
+
+// Ping tries the hook without a change, see [Client.Ping].
+func (t *Target) Ping(ctx context.Context) []Finding { return t.Client.Ping(ctx, t.Site) }
 
 // Close closes idle connections.
 func (t *Target) Close() { t.Client.Close() }
