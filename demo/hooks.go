@@ -18,8 +18,8 @@ import (
 // below 20 kB.
 const maxHook = 64 << 10
 
-// A Delivery is one message that reached a hook with a good signature. It
-// never holds a password.
+// A Delivery is one lookup or change that reached a hook with a good signature.
+// It never holds a password.
 type Delivery struct {
 	ID       string // webhook-id
 	Type     string // account.lookup or password.changed
@@ -82,6 +82,12 @@ func (a *App) signed(hook func(http.ResponseWriter, string, hookBody) int) http.
 			return
 		}
 		id := r.Header.Get("Webhook-Id")
+		if m.Type == "ping" {
+			// Somebody checks the set-up; there is nothing to do.
+			a.logger.Info("hook answered", "type", "ping", "webhook_id", id, "status", http.StatusNoContent)
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
 		status := hook(w, id, m)
 		a.logger.Info("hook answered", "type", m.Type, "webhook_id", id, "status", status)
 		a.mu.Lock()

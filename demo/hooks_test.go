@@ -208,6 +208,25 @@ func TestChangedHookRefusesCostlyHashes(t *testing.T) {
 	}
 }
 
+// TestHooksAnswerPing holds that the app passes the check of its set-up, which
+// a forged ping does not, and that nothing comes of either.
+func TestHooksAnswerPing(t *testing.T) {
+	app, server := startApp(t)
+	const ping = `{"type":"ping","timestamp":"2026-01-02T03:04:05Z","data":{"site":"app.example.com"}}`
+	for _, path := range []string{demo.LookupPath, demo.ChangedPath} {
+		if status, body := send(t, server.URL+path, "id1", ping, time.Now()); status != http.StatusNoContent || body != "" {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+		now := strconv.FormatInt(time.Now().Unix(), 10)
+		if status, _ := post(t, server.URL+path, ping, "id1", now, "v1,"+strings.Repeat("A", 43)+"="); status != http.StatusUnauthorized {
+			t.Errorf("%s, forged: %d", path, status)
+		}
+	}
+	if got := app.Deliveries(); len(got) != 0 {
+		t.Errorf("%d deliveries", len(got))
+	}
+}
+
 func TestHookBodyIsBounded(t *testing.T) {
 	_, server := startApp(t)
 	if status, _ := send(t, server.URL+demo.ChangedPath, "id", strings.Repeat(" ", 70<<10), time.Now()); status != http.StatusRequestEntityTooLarge {

@@ -108,11 +108,15 @@ func (rc *receiver) verified(want string, next func(http.ResponseWriter, string,
 			return
 		}
 		var m message
-		if json.Unmarshal(body, &m) != nil || m.Type != want {
+		err = json.Unmarshal(body, &m)
+		switch {
+		case err == nil && m.Type == "ping": // somebody checks the set-up
+			w.WriteHeader(http.StatusNoContent)
+		case err == nil && m.Type == want:
+			next(w, r.Header.Get("webhook-id"), m)
+		default:
 			w.WriteHeader(http.StatusBadRequest)
-			return
 		}
-		next(w, r.Header.Get("webhook-id"), m)
 	}
 }
 

@@ -106,6 +106,7 @@ async function handle(request) {
   if (!signed(request.headers, body)) return [401];
   const message = JSON.parse(body);
   const [type, hook] = hooks[request.url];
+  if (message.type === 'ping') return [204]; // somebody checks the set-up
   return message.type === type ? hook(request.headers['webhook-id'], message.data) : [400];
 }
 

@@ -138,6 +138,7 @@ if (!signed($body)) {
 }
 $message = json_decode($body, true);
 match ([$path, $message['type'] ?? '']) {
+    ['POST /hooks/lookup', 'ping'], ['POST /hooks/password-changed', 'ping'] => answer(204), // somebody checks the set-up
     ['POST /hooks/lookup', 'account.lookup'] => lookup($message['data']),
     ['POST /hooks/password-changed', 'password.changed'] => change($_SERVER['HTTP_WEBHOOK_ID'], $message['data']),
     default => answer(400),

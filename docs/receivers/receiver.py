@@ -132,6 +132,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             message = json.loads(body)
             kind, hook = HOOKS[self.path]
+            if message["type"] == "ping":  # somebody checks the set-up
+                return self.answer(204, None)
             if message["type"] != kind:
                 return self.answer(400, None)
             status, result = hook(self.headers["webhook-id"], message["data"])

@@ -16,8 +16,8 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"golang.org/x/crypto/bcrypt"
 
-	"github.com/caddy-password-reset/caddy-password-reset/directory"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/webhookout"
 )
 
 func TestReceivers(t *testing.T) {
@@ -42,6 +42,20 @@ func testReceiver(t *testing.T, r *running) {
 		}
 		return got
 	}
+	for hook, ping := range map[string]func(context.Context) []webhookout.Finding{"change": target.Ping, "lookup": r.lookup(t, newSecret).Ping} {
+		for _, f := range ping(ctx) {
+			if f.Problem != "" {
+				t.Errorf("ping of the %s hook: %+v\n%s", hook, f, r.log.String())
+			}
+		}
+	}
+	for hook, ping := range map[string]func(context.Context) []webhookout.Finding{"change": r.target(t, otherSecret).Ping, "lookup": r.lookup(t, otherSecret).Ping} {
+		found := ping(ctx)
+		if f := found[len(found)-1]; f.Step != webhookout.StepHook || !f.Broken || !strings.Contains(f.Problem, "401") {
+			t.Errorf("ping of the %s hook with a wrong secret: %+v", hook, found)
+		}
+	}
+
 	var hash string
 	stored := func(step string, anew bool) {
 		t.Helper()
@@ -52,7 +66,7 @@ func testReceiver(t *testing.T, r *running) {
 	}
 
 	alice := []reset.Account{{ID: "42", Login: "alice", Email: "alice@example.com", Name: "Alice", Locale: "en"}}
-	lookup := &directory.Webhook{Client: r.client(t, "/hooks/lookup", newSecret), Site: "app.example.com"}
+	lookup := r.lookup(t, newSecret)
 	for login, want := range map[string][]reset.Account{
 		"alice": alice, "ALICE@Example.com": alice, "nobody": nil, "": nil, "' OR 1=1 --": nil, "al%": nil, "al\u0131ce": nil,
 	} {
@@ -116,6 +130,7 @@ func testReceiver(t *testing.T, r *running) {
 	}
 
 	body := `{"type":"account.lookup","data":{"site":"x","login":"alice"}}`
+	ping := `{"type":"ping","timestamp":"2026-01-02T03:04:05Z","data":{"site":"x"}}`
 	now := time.Now()
 	requests := []struct {
 		name       string
@@ -135,6 +150,11 @@ func testReceiver(t *testing.T, r *running) {
 		{"signature without version", "/hooks/lookup", now, body, body, "v1,", 401},
 		{"message for the other hook", "/hooks/password-changed", now, body, body, "%s", 400},
 		{"no hook", "/hooks", now, body, body, "%s", 404},
+		{"unknown type", "/hooks/lookup", now, `{"type":"pong"}`, `{"type":"pong"}`, "%s", 400},
+		{"ping", "/hooks/lookup", now, ping, ping, "%s", 204},
+		{"ping", "/hooks/password-changed", now, ping, ping, "%s", 204},
+		{"ping, forged", "/hooks/lookup", now, ping, ping + " ", "%s", 401},
+		{"ping, unsigned", "/hooks/password-changed", now, ping, ping, "", 401},
 	}
 	oracle, err := standardwebhooks.NewWebhook(newSecret)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-password-reset/caddy-password-reset/directory"
 	"github.com/caddy-password-reset/caddy-password-reset/webhookout"
 )
 
@@ -144,7 +145,12 @@ func (r *running) client(t *testing.T, path string, secrets ...string) *webhooko
 
 func (r *running) target(t *testing.T, secrets ...string) *webhookout.Target {
 	t.Helper()
-	return &webhookout.Target{Client: r.client(t, "/hooks/password-changed", secrets...)}
+	return &webhookout.Target{Client: r.client(t, "/hooks/password-changed", secrets...), Site: "app.example.com"}
+}
+
+func (r *running) lookup(t *testing.T, secrets ...string) *directory.Webhook {
+	t.Helper()
+	return &directory.Webhook{Client: r.client(t, "/hooks/lookup", secrets...), Site: "app.example.com"}
 }
 
 // applied counts how often the receiver says that it has applied a change.
