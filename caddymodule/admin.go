@@ -35,7 +35,15 @@ const (
 // /password_reset/ of the admin endpoint. It tells no login, address, token, code
 // or password. docs/operators.md lists the routes.
 type AdminAPI struct {
-	app func() (*App, error) // nil: that of the running configuration
+	find func() (seated, error) // nil: what runs
+}
+
+// A seated is what requests are about.
+type seated struct {
+	app     *App
+	config  caddy.Context
+	running bool   // Caddy runs this configuration
+	inUse   string // key of the store that another Caddy says it has open
 }
 
 // CaddyModule returns the Caddy module information.
@@ -51,7 +59,7 @@ func (a *AdminAPI) Routes() []caddy.AdminRoute {
 // An adminRequest is one request with the app that answers it.
 type adminRequest struct {
 	*http.Request
-	app  *App
+	seated
 	name string // what the path holds in place of {id}
 }
 
@@ -69,6 +77,7 @@ var adminRoutes = []adminRoute{
 	{"POST", "trace", serveTrace},
 	{"POST", "send", serveSend},
 	{"POST", "revoke", serveRevoke},
+	{"POST", "check", serveCheck},
 }
 
 func (a *AdminAPI) serve(w http.ResponseWriter, r *http.Request) error {
@@ -83,15 +92,15 @@ func (a *AdminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 			methods = append(methods, route.method)
 			continue
 		}
-		find := a.app
+		find := a.find
 		if find == nil {
-			find = runningApp
+			find = whatRuns
 		}
-		app, err := find()
+		about, err := find()
 		if err != nil {
 			return err
 		}
-		return asAPIError(route.serve(w, adminRequest{Request: r, app: app, name: name}))
+		return asAPIError(route.serve(w, adminRequest{Request: r, seated: about, name: name}))
 	}
 	if methods != nil {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
@@ -113,17 +122,17 @@ func matchRoute(pattern, path string) (name string, ok bool) {
 	return name, ok && name != "" && !strings.Contains(name, "/")
 }
 
-// runningApp is the app of the configuration that Caddy runs.
-func runningApp() (*App, error) {
+// whatRuns is the configuration that Caddy runs.
+func whatRuns() (seated, error) {
 	ctx := caddy.ActiveContext()
 	if ctx.Context == nil {
-		return nil, caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: errors.New("no configuration runs")}
+		return seated{}, caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: errors.New("no configuration runs")}
 	}
 	app, err := ctx.AppIfConfigured("password_reset")
 	if err != nil {
-		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("the configuration that Caddy runs has no `password_reset`")}
+		return seated{}, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("the configuration that Caddy runs has no `password_reset`")}
 	}
-	return app.(*App), nil
+	return seated{app: app.(*App), config: ctx, running: true}, nil
 }
 
 // asAPIError gives an error the status that a client can act on.
@@ -140,7 +149,7 @@ func asAPIError(err error) error {
 		status = http.StatusConflict
 	case errors.Is(err, reset.ErrLogin):
 		status = http.StatusBadRequest
-	case errors.Is(err, reset.ErrUnavailable):
+	case errors.Is(err, reset.ErrUnavailable), errors.Is(err, errStore):
 		status = http.StatusServiceUnavailable
 	}
 	return caddy.APIError{HTTPStatus: status, Err: err}
@@ -155,11 +164,14 @@ func answer(w http.ResponseWriter, status int, v any) error {
 	return e.Encode(v)
 }
 
+// errStore is wrapped by what the store does not do.
+var errStore = errors.New("store does not open")
+
 // onService runs fn with the service, on a store that is open meanwhile.
 func (a *App) onService(ctx context.Context, fn func(*reset.Service) error) error {
 	store, release, err := a.acquire(ctx)
 	if err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: fmt.Errorf("store does not open: %w", err)}
+		return fmt.Errorf("%w: %w", errStore, err)
 	}
 	defer release()
 	service, err := a.serviceOn(store)

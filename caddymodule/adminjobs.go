@@ -15,6 +15,7 @@ type shownStatus struct {
 }
 
 type shownStore struct {
+	Key   string `json:"key"` // which one it is
 	Open  bool   `json:"open"`
 	Error string `json:"error,omitempty"`
 }
@@ -53,7 +54,7 @@ func showJob(j reset.WaitingJob) shownJob {
 }
 
 func serveStatus(w http.ResponseWriter, r adminRequest) error {
-	s := shownStatus{Sites: r.app.siteIDs(), Store: shownStore{Open: true}}
+	s := shownStatus{Sites: r.app.siteIDs(), Store: shownStore{Key: r.app.store.opener.StoreKey(), Open: true}}
 	err := r.app.onService(r.Context(), func(service *reset.Service) error {
 		waiting, err := service.Backlog(r.Context())
 		for _, b := range waiting {
@@ -62,7 +63,7 @@ func serveStatus(w http.ResponseWriter, r adminRequest) error {
 		return err
 	})
 	if err != nil {
-		s.Store = shownStore{Error: err.Error()}
+		s.Store.Open, s.Store.Error = false, err.Error()
 	}
 	return answer(w, http.StatusOK, s)
 }

@@ -23,7 +23,7 @@ store itself where none does.`,
 			cmd.Args = cobra.NoArgs
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 			cmd.AddCommand(
-				traceCommand(), sendCommand(), revokeCommand(), jobsCommand(),
+				checkCommand(), traceCommand(), sendCommand(), revokeCommand(), jobsCommand(),
 				demoCommand(),
 			)
 		},

@@ -29,37 +29,42 @@ func quieten() error {
 // provision makes the app of a configuration, as `caddy validate` does: nothing is
 // opened, dialled or started. Its logs stay untouched, which may belong to
 // somebody else.
-func provision(config []byte) (*App, error) {
+func provision(config []byte) (seated, error) {
 	var c caddy.Config
 	if err := caddy.StrictUnmarshalJSON(config, &c); err != nil {
-		return nil, fmt.Errorf("reading configuration: %w", err)
+		return seated{}, fmt.Errorf("reading configuration: %w", err)
 	}
 	c.Logging = quiet()
 	ctx, err := caddy.ProvisionContext(&c)
 	if err != nil {
-		return nil, err
+		return seated{}, err
 	}
 	app, err := ctx.AppIfConfigured("password_reset")
 	if errors.Is(err, caddy.ErrNotConfigured) {
-		return nil, errors.New("the configuration has no `password_reset`")
+		return seated{}, errors.New("the configuration has no `password_reset`")
 	}
 	if err != nil {
-		return nil, err
+		return seated{}, err
 	}
-	return app.(*App), nil
+	return seated{app: app.(*App), config: ctx}, nil
 }
 
 // localSeat works on the store of a configuration that no Caddy runs.
 func localSeat(config []byte) (*seat, error) {
-	app, err := provision(config)
+	about, err := provision(config)
 	if err != nil {
 		return nil, err
 	}
-	if err := app.mayUseStore(); err != nil {
+	if err := about.app.mayUseStore(); err != nil {
 		return nil, err
 	}
-	api := &AdminAPI{app: func() (*App, error) { return app, nil }}
-	return &seat{client: &http.Client{Transport: inProcess{api}}}, nil
+	return about.seat(), nil
+}
+
+// seat is one at a configuration of this process.
+func (about seated) seat() *seat {
+	api := &AdminAPI{find: func() (seated, error) { return about, nil }}
+	return &seat{client: &http.Client{Transport: inProcess{api}}}
 }
 
 // mayUseStore refuses what would leave files behind that Caddy cannot use: a new

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ownedByMe reports whether a file belongs to the user that runs this process, and
@@ -17,3 +19,6 @@ func ownedByMe(info fs.FileInfo) (owner int, mine bool) {
 	}
 	return int(s.Uid), int(s.Uid) == os.Geteuid()
 }
+
+// writable reports whether this process may make files in a folder.
+func writable(dir string) bool { return unix.Access(dir, unix.W_OK|unix.X_OK) == nil }

@@ -49,12 +49,22 @@ func (f *seatFlags) load() (config []byte, err error) {
 	return config, err
 }
 
-// open takes a seat.
+// open takes a seat: at the Caddy that runs, or where none does at the store.
 func (f *seatFlags) open(ctx context.Context) (*seat, error) {
 	config, err := f.load()
 	if err != nil {
 		return nil, err
 	}
+	s, err := f.running(ctx, config)
+	if s != nil || err != nil {
+		return s, err
+	}
+	return localSeat(config)
+}
+
+// running takes a seat at the Caddy that runs; nil if none does and there is a
+// configuration to go by.
+func (f *seatFlags) running(ctx context.Context, config []byte) (*seat, error) {
 	var settings struct {
 		Admin caddy.AdminConfig `json:"admin"`
 	}
@@ -73,7 +83,7 @@ func (f *seatFlags) open(ctx context.Context) (*seat, error) {
 	if config == nil {
 		return nil, fmt.Errorf("no Caddy answers at %s, and there is no Caddyfile in this folder; name one with --config", address)
 	}
-	return localSeat(config)
+	return nil, nil
 }
 
 // remoteSeat finds out whether Caddy answers at an address.

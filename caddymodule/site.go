@@ -37,7 +37,8 @@ type site struct {
 	lines    *requestLog
 	settings []byte // JSON of the handler that it was made from
 	baseURL  string
-	mailer   any // its own one, nil if it is that of the app
+	from     string // sender of the mails
+	mailer   any    // its own one, nil if it is that of the app
 }
 
 // close closes idle connections.
@@ -98,6 +99,7 @@ func (a *App) newSite(ctx caddy.Context, h Handler) (s *site, err error) {
 	log := ctx.Slogger().With("site", id)
 	s = &site{
 		baseURL: strings.TrimSuffix(h.BaseURL, "/"),
+		from:    h.From,
 		lines:   newRequestLog(log),
 		config: reset.SiteConfig{
 			ID:      id,

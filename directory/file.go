@@ -82,6 +82,9 @@ func (f *File) Lookup(_ context.Context, login string) ([]reset.Account, error) 
 	return f.table.Load().find(login), nil
 }
 
+// Rows returns how many accounts the file holds.
+func (f *File) Rows() int { return len(f.table.Load().accounts) }
+
 // refresh reads the file again if it has changed. While one lookup does so,
 // others go on with the old accounts.
 func (f *File) refresh() {

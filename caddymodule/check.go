@@ -1,0 +1,133 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/senderdomain"
+	"github.com/caddy-password-reset/caddy-password-reset/webhookout"
+)
+
+// A Finding is what a check saw of one step. It is fine if there is no Problem; a
+// Problem without Broken is advice.
+type Finding struct {
+	Step    string `json:"step"`              // in a word or two
+	Seen    string `json:"seen,omitempty"`    // what there is to know of it
+	Problem string `json:"problem,omitempty"` // what is wrong
+	Cure    string `json:"cure,omitempty"`    // what to change
+	Broken  bool   `json:"broken,omitempty"`  // people cannot reset their password, or are in danger, until that is done
+}
+
+// A Checker is a directory or target of a guest that can be tried without a lookup
+// or a change.
+type Checker interface {
+	Check(ctx context.Context) []Finding
+}
+
+// The parts of a site's way that a check walks, in this order.
+const (
+	partConfig    = "configuration"
+	partStore     = "store"
+	partMail      = "mail server"
+	partSender    = "sender's domain"
+	partDirectory = "directory"
+	partTarget    = "target"
+	partAddress   = "base_url"
+	partProxy     = "proxy"
+)
+
+// A shownFinding is a line of a check.
+type shownFinding struct {
+	Site string `json:"site,omitempty"` // none: all of them
+	Part string `json:"part"`
+	Finding
+}
+
+// A checkup is one walk along the configured way.
+type checkup struct {
+	app      *App
+	trust    trust  // what the configuration says of proxies
+	running  bool   // Caddy runs this configuration
+	inUse    string // key of the store that another Caddy says it has open
+	to       string // where a test mail goes; "": none is sent
+	selector string // of the key that the relay signs with (DKIM)
+	resolver senderdomain.Resolver
+	tell     func(shownFinding)
+}
+
+// stepTime is the longest that one part may take.
+const stepTime = time.Minute
+
+// run checks the store and then the sites, or the one that is named.
+func (c *checkup) run(ctx context.Context, only string) {
+	c.part(ctx, "", partStore, c.checkStore)
+	for _, id := range c.app.siteIDs() {
+		if only != "" && id != only {
+			continue
+		}
+		s := c.app.siteOf(id)
+		c.part(ctx, id, partMail, func(ctx context.Context) []Finding { return c.checkMail(ctx, s) })
+		c.part(ctx, id, partSender, func(ctx context.Context) []Finding { return c.checkDomain(ctx, s) })
+		c.part(ctx, id, partDirectory, func(ctx context.Context) []Finding { return checkDirectory(ctx, s) })
+		c.part(ctx, id, partTarget, func(ctx context.Context) []Finding { return checkHook(ctx, s.config.Target) })
+		c.part(ctx, id, partAddress, func(ctx context.Context) []Finding { return c.checkAddress(ctx, s) })
+		c.part(ctx, id, partProxy, func(ctx context.Context) []Finding { return c.checkProxy(ctx, s) })
+	}
+}
+
+// part tells what a part of the way came to. A panic in a guest is a finding.
+func (c *checkup) part(ctx context.Context, site, name string, check func(context.Context) []Finding) {
+	if ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	defer cancel()
+	found := func() (found []Finding) {
+		defer func() {
+			if e := recover(); e != nil {
+				found = []Finding{{Step: "check", Problem: fmt.Sprintf("a panic (%T) ended this part of the check", e), Cure: "report it", Broken: true}}
+			}
+		}()
+		return check(ctx)
+	}()
+	for _, f := range found {
+		c.tell(shownFinding{Site: site, Part: name, Finding: f})
+	}
+}
+
+// siteOf returns the site with that id.
+func (a *App) siteOf(id string) *site {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.sites[id]
+}
+
+// checkHook tries what can be tried of a directory or a target.
+func checkHook(ctx context.Context, adapter any) []Finding {
+	switch a := adapter.(type) {
+	case interface {
+		Ping(context.Context) []webhookout.Finding
+	}:
+		return findings(a.Ping(ctx))
+	case Checker:
+		return a.Check(ctx)
+	default:
+		return nil
+	}
+}
+
+// findings takes over what an adapter has found.
+func findings[F ~struct {
+	Step    string
+	Seen    string
+	Problem string
+	Cure    string
+	Broken  bool
+}](all []F,
+) (found []Finding) {
+	for _, f := range all {
+		found = append(found, Finding(f))
+	}
+	return found
+}

@@ -1,0 +1,176 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/spf13/cobra"
+)
+
+// checkFlags are the flags of check.
+type checkFlags struct {
+	seatFlags
+	site, to, selector string
+	json               bool
+}
+
+// errChecked says by the status of the process that something is broken; what it
+// is was printed.
+var errChecked = errors.New("something on the way is broken")
+
+// A shownCheck is a whole check, for machines.
+type shownCheck struct {
+	OK       bool           `json:"ok"`
+	Findings []shownFinding `json:"findings"`
+}
+
+func checkCommand() *cobra.Command {
+	var f checkFlags
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Tries each part of the way of a reset, and says what to change",
+		Long: `
+Walks the configured way and prints a line for each step: whether key and store
+can be used; whether the mail server takes a connection, a login and the sender,
+and how long its certificate lasts; what the sender's domain publishes; whether
+the app's hooks answer, take our signature and refuse another; whether base_url
+leads to our page; whether proxies before Caddy are known.
+
+Without --config it has the Caddy that runs check what it runs. With --config,
+or where none runs, it checks that configuration, also before the first start.
+Nothing is changed, and no mail is sent without --to.
+
+It ends with status 0 if a reset can work, and 1 if something is broken; advice
+does not count. Status 2: there was nothing to check.`,
+		Example: `  caddy password-reset check
+  caddy password-reset check --config /etc/caddy/Caddyfile --to you@example.com
+  caddy password-reset check --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&f.site, "site", "", "check only the site with this `id`")
+	cmd.Flags().StringVar(&f.to, "to", "", "send a test mail to this `address`")
+	cmd.Flags().StringVar(&f.selector, "dkim-selector", "", "`selector` of the key that the mail server signs with (DKIM)")
+	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
+	return cmd
+}
+
+func (f *checkFlags) run(cmd *cobra.Command) error {
+	all := shownCheck{OK: true, Findings: []shownFinding{}}
+	p := newPrinter(cmd.OutOrStdout())
+	told := ""
+	tell := func(n shownFinding) {
+		all.OK = all.OK && !n.Broken
+		all.Findings = append(all.Findings, n)
+		if !f.json {
+			if n.Site != told {
+				p.printf("\n%s\n", p.bold(n.Site))
+				told = n.Site
+			}
+			printFinding(p, n)
+		}
+	}
+	s, err := f.sit(cmd.Context())
+	if err != nil {
+		tell(shownFinding{Part: partConfig, Finding: Finding{
+			Step: "load", Problem: err.Error(), Cure: "correct that, and check again", Broken: true,
+		}})
+	} else if err := f.ask(cmd.Context(), s, tell); err != nil {
+		return err
+	}
+	if f.json {
+		if err := printJSON(cmd.OutOrStdout(), all); err != nil {
+			return err
+		}
+	} else {
+		printVerdict(p, all)
+	}
+	if !all.OK {
+		cmd.SilenceErrors = true
+		return errChecked
+	}
+	return nil
+}
+
+// sit takes a seat at the Caddy that runs, unless a configuration is named.
+func (f *checkFlags) sit(ctx context.Context) (*seat, error) {
+	config, err := f.load()
+	if err != nil {
+		return nil, err
+	}
+	s, err := f.running(ctx, config)
+	if f.config == "" && (s != nil || err != nil) {
+		return s, err
+	}
+	about, err := provision(config)
+	if err != nil {
+		return nil, err
+	}
+	if s != nil {
+		var status shownStatus
+		if err := s.call(ctx, http.MethodGet, "status", nil, &status); err == nil && status.Store.Open {
+			about.inUse = status.Store.Key
+		}
+	}
+	return about.seat(), nil
+}
+
+// ask reads the findings as they come.
+func (f *checkFlags) ask(ctx context.Context, s *seat, tell func(shownFinding)) error {
+	body, err := json.Marshal(map[string]string{"site": f.site, "to": f.to, "dkim_selector": f.selector})
+	if err != nil {
+		return err
+	}
+	answer, err := s.do(ctx, http.MethodPost, "check", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	for lines := json.NewDecoder(answer.Body); ; {
+		var n shownFinding
+		err := lines.Decode(&n)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("the check was cut off: %w", err)
+		}
+		tell(n)
+	}
+}
+
+func printFinding(p *printer, n shownFinding) {
+	mark, text := p.good("ok  "), n.Seen
+	switch {
+	case n.Broken:
+		mark, text = p.bad("FAIL"), n.Problem
+	case n.Problem != "":
+		mark, text = p.warn("note"), n.Problem
+		if n.Seen != "" {
+			text = n.Seen + "; " + n.Problem
+		}
+	}
+	p.printf("  %s  %-16s %s: %s\n", mark, n.Part, n.Step, text)
+	if n.Cure != "" {
+		p.printf("        %-16s → %s\n", "", n.Cure)
+	}
+}
+
+func printVerdict(p *printer, all shownCheck) {
+	broken, notes := 0, 0
+	for _, n := range all.Findings {
+		switch {
+		case n.Broken:
+			broken++
+		case n.Problem != "":
+			notes++
+		}
+	}
+	p.printf("\n%d steps: %d broken, %s\n", len(all.Findings), broken, several(notes, "note"))
+}

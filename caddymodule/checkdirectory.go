@@ -1,0 +1,50 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+
+	"github.com/caddy-password-reset/caddy-password-reset/directory"
+)
+
+// manyRows is how many accounts of a file are worth a word: each start and each
+// change of the file reads all of them.
+const manyRows = 500_000
+
+// checkDirectory tries the hook, if it is one, and looks up a login that nobody
+// has: most wrong settings show there.
+func checkDirectory(ctx context.Context, s *site) []Finding {
+	found := checkHook(ctx, s.config.Directory)
+	for _, f := range found {
+		if f.Broken {
+			return found
+		}
+	}
+	if file, ok := s.config.Directory.(*directory.File); ok {
+		f := Finding{Step: "file", Seen: several(file.Rows(), "account")}
+		if file.Rows() > manyRows {
+			f.Problem = fmt.Sprintf("it has %d accounts, which are read at each start and whenever the file changes", file.Rows())
+			f.Cure = "use `directory webhook` if a start takes too long"
+		}
+		found = append(found, f)
+	}
+	step := Finding{Step: "lookup", Seen: "a login that nobody has is answered as unknown"}
+	login := "check-" + strings.ToLower(rand.Text()[:12])
+	switch accounts, err := s.config.Directory.Lookup(ctx, login); {
+	case err != nil:
+		step = Finding{
+			Step: "lookup", Broken: true,
+			Problem: "looking up a login that nobody has fails: " + err.Error(),
+			Cure:    `have the app answer 200 with {"accounts":[]} to a login that it does not know; see docs/receivers.md`,
+		}
+	case len(accounts) > 0:
+		step = Finding{
+			Step: "lookup", Broken: true,
+			Problem: fmt.Sprintf("the directory has %s for the login %q, which nobody can have", several(len(accounts), "account"), login),
+			Cure:    "have the app compare the whole login, without regard to ASCII case only: mails would go to people who did not ask",
+		}
+	}
+	return append(found, step)
+}

@@ -1,0 +1,87 @@
+package caddymodule
+
+import (
+	"context"
+	"net/mail"
+	"strings"
+	"time"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/senderdomain"
+	"github.com/caddy-password-reset/caddy-password-reset/smtpout"
+)
+
+// checkMail walks the way to the relay up to the sender's address, and sends a
+// mail if one was asked for.
+func (c *checkup) checkMail(ctx context.Context, s *site) []Finding {
+	var found []Finding
+	if relay, ok := s.config.Mailer.(*smtpout.Client); ok {
+		found = findings(relay.Probe(ctx, s.from))
+	}
+	for _, f := range found {
+		if f.Broken {
+			return found
+		}
+	}
+	if c.to != "" {
+		found = append(found, c.sendSample(ctx, s))
+	}
+	return found
+}
+
+// sendSample sends what somebody gets who has forgotten their password, but for
+// link and code, which open nothing.
+func (c *checkup) sendSample(ctx context.Context, s *site) Finding {
+	step := Finding{Step: "test mail", Broken: true}
+	if err := (reset.Account{ID: "check", Login: "check", Email: c.to}).Check(); err != nil {
+		step.Problem, step.Cure = "the address of --to is none that mail goes to", "write a plain address, such as you@example.com"
+		return step
+	}
+	now := time.Now()
+	nothing := strings.Repeat("0", 64)
+	m, err := s.config.Composer.Compose(reset.Letter{
+		Kind: reset.LetterReset, To: reset.Account{ID: "check", Login: "check", Email: c.to},
+		MessageID: "check." + now.UTC().Format("20060102150405.000000000"), Reference: "TEST-MAIL",
+		At: now, Link: s.web.Link("", nothing), CancelLink: s.web.CancelLink(nothing), AskLink: s.web.AskLink(),
+		Code: "00000000", LinkTTL: s.config.LinkTTL, CodeTTL: s.config.CodeTTL,
+	})
+	if err != nil {
+		step.Problem, step.Cure = "the mail cannot be written: "+err.Error(), "correct the letter in `templates`"
+		return step
+	}
+	d := s.config.Mailer.Send(ctx, m)
+	if d.Status != reset.Sent {
+		step.Problem = "the mail server does not take it"
+		if d.Err != nil {
+			step.Problem += ": " + d.Err.Error()
+		}
+		step.Cure = "see what the mail server has in its log; docs/operators.md says what each outcome means, under “Mail does not leave”"
+		return step
+	}
+	step.Broken, step.Seen = false, "taken: "+d.Answer+"; its link and code open nothing"
+	return step
+}
+
+// documentation are the domains that no mail comes from (RFC 2606, RFC 6761).
+var documentation = []string{"example.com", "example.net", "example.org", "example", "test", "invalid", "localhost"}
+
+// checkDomain says what the sender's domain could publish, so that mails arrive.
+func (c *checkup) checkDomain(ctx context.Context, s *site) (found []Finding) {
+	from, err := mail.ParseAddress(s.from)
+	if err != nil {
+		return nil // refused when it was loaded
+	}
+	_, domain, _ := strings.Cut(from.Address, "@")
+	for _, d := range documentation {
+		if domain == d || strings.HasSuffix(domain, "."+d) {
+			return []Finding{{
+				Step: "name", Problem: "no mail comes from " + domain + ", a name for examples and tests: receivers refuse it",
+				Cure: "write an address of a domain of yours as `from`",
+			}}
+		}
+	}
+	for _, f := range senderdomain.Check(ctx, c.resolver, domain, c.selector) {
+		found = append(found, Finding{Step: f.Step, Seen: f.Seen, Problem: f.Problem, Cure: f.Cure})
+	}
+	return found
+}
