@@ -19,6 +19,13 @@ func (s *Store) Commits() uint64 { return s.commits.Load() }
 // they wrote is committed. It must be called before the first Update.
 func (s *Store) SetBeforeCommit(fn func()) { s.beforeCommit = fn }
 
+// SetDuringSnapshot has fn run after each part of a snapshot that was copied. It
+// must be called while there is none.
+func (s *Store) SetDuringSnapshot(fn func()) { s.duringSnapshot = fn }
+
+// Grows reports whether the writer waits for reading transactions to end.
+func (s *Store) Grows() bool { return s.grows() }
+
 // SetCalm sets how long no commit may have failed before a fault counts as over.
 // It must be called while no Update runs.
 func (s *Store) SetCalm(d time.Duration) { s.calm = d }

@@ -13,8 +13,13 @@ import (
 // Generation returns the number in the small file beside the store, named
 // like it with ".generation" added, or 0 if there is no such file. Package
 // kv/sealed keeps it to notice that an older copy of the store was put back.
-func (s *Store) Generation() (uint64, error) {
-	name := s.path + ".generation"
+func (s *Store) Generation() (uint64, error) { return generation(s.path) }
+
+// SetGeneration replaces that number, durably and all or nothing.
+func (s *Store) SetGeneration(n uint64) error { return setGeneration(s.path, n) }
+
+func generation(path string) (uint64, error) {
+	name := path + ".generation"
 	data, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -31,9 +36,8 @@ func (s *Store) Generation() (uint64, error) {
 	return n, nil
 }
 
-// SetGeneration replaces that number, durably and all or nothing.
-func (s *Store) SetGeneration(n uint64) error {
-	name := s.path + ".generation"
+func setGeneration(path string, n uint64) error {
+	name := path + ".generation"
 	if err := replace(name, strconv.AppendUint(nil, n, 10)); err != nil {
 		return fmt.Errorf("writing generation: %w", advise(err))
 	}

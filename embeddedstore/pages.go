@@ -25,6 +25,7 @@ const (
 
 	// In a meta page, of which there are two.
 	metaMagic     = pageHeader // and, in the next 4 bytes, the version
+	metaPageSize  = pageHeader + 8
 	metaRoot      = pageHeader + 16
 	metaFreePages = pageHeader + 32
 	metaPages     = pageHeader + 40
@@ -41,32 +42,20 @@ type state struct {
 	tx, root  uint64
 	pages     uint64 // how many are in use or free
 	freePages uint64 // where they are listed, or noFreePages
+	page      []byte // what of the meta page is not zero
 }
 
 // newest returns the state that bbolt begins with: the younger of the two, or
 // the one that is whole. The file must be long enough for it.
 func newest(file *os.File, pageSize int) (newest state, err error) {
-	found := false
-	page := make([]byte, metaEnd)
-	word := func(at int) uint64 { return binary.NativeEndian.Uint64(page[at:]) }
-	for meta := range int64(2) {
-		if _, err := file.ReadAt(page, meta*int64(pageSize)); err != nil {
-			return newest, fmt.Errorf("reading page %d: %w", meta, err)
-		}
-		sum := fnv.New64a()
-		_, _ = sum.Write(page[pageHeader:metaChecksum])
-		magic, version := binary.NativeEndian.Uint32(page[metaMagic:]), binary.NativeEndian.Uint32(page[metaMagic+4:])
-		if magic != boltMagic || version != boltVersion || sum.Sum64() != word(metaChecksum) {
-			continue
-		}
-		if found && word(metaTx) <= newest.tx {
-			continue
-		}
-		found = true
-		newest = state{tx: word(metaTx), root: word(metaRoot), pages: word(metaPages), freePages: word(metaFreePages)}
+	found, err := states(file, pageSize)
+	if err != nil {
+		return newest, err
 	}
-	if !found {
-		return newest, fmt.Errorf("%w: neither of its first two pages is whole", ErrDamaged)
+	for _, s := range found {
+		if s.tx >= newest.tx {
+			newest = s
+		}
 	}
 	info, err := file.Stat()
 	if err != nil {
@@ -76,6 +65,31 @@ func newest(file *os.File, pageSize int) (newest state, err error) {
 		return newest, fmt.Errorf("%w: %d bytes of %d are missing at its end", ErrDamaged, need-info.Size(), need)
 	}
 	return newest, nil
+}
+
+// states returns what the meta pages say, those that are whole: one or two.
+func states(file io.ReaderAt, pageSize int) (found []state, err error) {
+	for meta := range int64(2) {
+		page := make([]byte, metaEnd)
+		if _, err := file.ReadAt(page, meta*int64(pageSize)); err != nil {
+			return nil, fmt.Errorf("reading page %d: %w", meta, err)
+		}
+		word := func(at int) uint64 { return binary.NativeEndian.Uint64(page[at:]) }
+		sum := fnv.New64a()
+		_, _ = sum.Write(page[pageHeader:metaChecksum])
+		magic, version := binary.NativeEndian.Uint32(page[metaMagic:]), binary.NativeEndian.Uint32(page[metaMagic+4:])
+		if magic != boltMagic || version != boltVersion || sum.Sum64() != word(metaChecksum) ||
+			binary.NativeEndian.Uint32(page[metaPageSize:]) != uint32(pageSize) {
+			continue
+		}
+		found = append(found, state{
+			tx: word(metaTx), root: word(metaRoot), pages: word(metaPages), freePages: word(metaFreePages), page: page,
+		})
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%w: neither of its first two pages is whole", ErrDamaged)
+	}
+	return found, nil
 }
 
 // A pageWalk visits all pages that hold rows and makes sure that every
@@ -97,15 +111,21 @@ type span struct{ from, below []byte }
 
 // walk visits the pages of the newest state. Nobody may write meanwhile.
 func walk(ctx context.Context, file *os.File, pageSize int) error {
+	_, err := reached(ctx, file, pageSize)
+	return err
+}
+
+// reached is walk, and tells of each page whether anything leads to it.
+func reached(ctx context.Context, file *os.File, pageSize int) ([]bool, error) {
 	state, err := newest(file, pageSize)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	w := &pageWalk{ctx: ctx, file: file, pageSize: pageSize, state: state, seen: make([]bool, state.pages)}
 	if err := w.freePages(); err != nil {
-		return err
+		return nil, err
 	}
-	return w.visit(state.root, span{})
+	return w.seen, w.visit(state.root, span{})
 }
 
 // freePages looks at the list of free pages. bbolt's check visits as many pages
@@ -126,9 +146,13 @@ func (w *pageWalk) freePages() error {
 	if flags != freePages || overflow >= w.state.pages-id {
 		return fmt.Errorf("%w: page %d, the list of free pages, is longer than the file or of another kind", ErrDamaged, id)
 	}
+	for at := id; at <= id+overflow; at++ {
+		w.seen[at] = true
+	}
 	return nil
 }
 
+// visit visits a page and those below it.
 func (w *pageWalk) visit(id uint64, keys span) error {
 	if err := w.ctx.Err(); err != nil {
 		return err

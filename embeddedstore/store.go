@@ -106,6 +106,7 @@ type Store struct {
 	committed atomic.Int64 // the last transaction that was synced
 
 	updates, commits atomic.Uint64 // for tests: closures run, transactions synced
+	duringSnapshot   func()        // for tests: runs after each part of one
 
 	// Only the writer uses these.
 	linger       linger
@@ -135,6 +136,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := s.open(ctx, o.Timeout); err != nil {
 		return nil, fmt.Errorf("opening store %s: %w", o.Path, err)
 	}
+	sweep(o.Path)
 	s.queue.wake = make(chan struct{}, 1)
 	go s.write()
 	return s, nil

@@ -68,6 +68,23 @@ func (s *Store) begin(writable bool) (tx *bbolt.Tx, err error) {
 // TestEmptiedWhileBusy tells if another one has them no more.
 func unlock(db *bbolt.DB) {
 	fields := reflect.ValueOf(db).Elem()
-	(*sync.RWMutex)(fields.FieldByName("mmaplock").Addr().UnsafePointer()).RUnlock()
+	mapping(db).RUnlock()
 	(*sync.Mutex)(fields.FieldByName("metalock").Addr().UnsafePointer()).Unlock()
+}
+
+// grows reports whether the writer waits for reading transactions to end, since
+// the file has outgrown its mapping. All that want to begin wait behind it.
+func (s *Store) grows() bool {
+	lock := mapping(s.db)
+	if !lock.TryRLock() {
+		return true
+	}
+	lock.RUnlock()
+	return false
+}
+
+// mapping is the lock that reading transactions hold against the mapping being
+// replaced.
+func mapping(db *bbolt.DB) *sync.RWMutex {
+	return (*sync.RWMutex)(reflect.ValueOf(db).Elem().FieldByName("mmaplock").Addr().UnsafePointer())
 }

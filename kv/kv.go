@@ -12,6 +12,7 @@ package kv
 import (
 	"context"
 	"errors"
+	"io"
 )
 
 // Bounds of one transaction. The embedded store could take more; it enforces
@@ -102,6 +103,18 @@ type Store interface {
 
 	// Close waits for running transactions and releases the store.
 	Close() error
+}
+
+// An Exporter is a [Store] that can be copied while it is in use.
+type Exporter interface {
+	// Export writes a copy to w. It holds the state of one moment, which has
+	// passed when w is first written to: w may call Update, and what it stores
+	// is not in the copy. An error of w is wrapped; after an error what was
+	// written is of no use.
+	//
+	// progress, if it is not nil, is called with how many bytes have been
+	// written and how many there will be, ever more until they are all.
+	Export(ctx context.Context, w io.Writer, progress func(done, total int64)) error
 }
 
 // An Indexer turns what must not be readable (a login, an address, an account
