@@ -20,6 +20,7 @@ import (
 
 func TestMain(m *testing.M) {
 	crashHelper()
+	installHelper()
 	goleak.VerifyTestMain(m)
 }
 
