@@ -96,9 +96,17 @@ type App struct {
 	pause    time.Duration // how long it is left alone
 	retry    time.Time     // until when
 
-	release func()             // the reference of Start
 	stop    context.CancelFunc // ends the attempts to open the store
+	ending  <-chan struct{}    // closed by stop
+	later   func(error)        // begins such attempts, after one that failed
 	opening sync.WaitGroup
+
+	patience time.Duration // const restoreWait, but for tests
+
+	life    sync.Mutex // held by what starts or ends the workers
+	begun   bool
+	ended   bool   // by Stop, for good
+	release func() // the reference of the workers
 }
 
 // CaddyModule returns the Caddy module information.
@@ -111,7 +119,7 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	defer asError(ctx, &err)
 	a.log = ctx.Slogger()
 	a.sites = make(map[string]*site)
-	a.release, a.stop = func() {}, func() {}
+	a.release, a.stop, a.patience = func() {}, func() {}, restoreWait
 
 	opener, err := loadStore(ctx, a)
 	if err != nil {
@@ -156,8 +164,12 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 // for a store that does not open.
 func (a *App) Start() error {
 	run, stop := context.WithCancel(context.Background())
-	a.stop = stop
-	err := a.begin(run)
+	a.stop, a.ending = stop, run.Done()
+	a.later = func(err error) {
+		a.log.Error("store does not open: password reset answers 503, everything else is served", "error", err, "alarm", true)
+		a.opening.Go(func() { a.beginLater(run, err) })
+	}
+	_, err := a.begin(run)
 	if err == nil {
 		return nil
 	}
@@ -165,8 +177,7 @@ func (a *App) Start() error {
 		stop()
 		return err
 	}
-	a.log.Error("store does not open: password reset answers 503, everything else is served", "error", err, "alarm", true)
-	a.opening.Go(func() { a.beginLater(run, err) })
+	a.later(err)
 	return nil
 }
 
@@ -175,6 +186,9 @@ func (a *App) Start() error {
 // store.
 func (a *App) Stop() error {
 	a.stop()
+	a.life.Lock() // a restore lets go of it soon after stop
+	a.ended = true
+	a.life.Unlock()
 	a.opening.Wait()
 	a.mu.Lock()
 	service := a.service
@@ -200,11 +214,22 @@ func (a *App) Stop() error {
 	return nil
 }
 
-// begin opens the store and starts the workers, or does nothing.
-func (a *App) begin(ctx context.Context) (err error) {
+// begin opens the store and starts the workers, or does nothing. It reports
+// whether it was this call that did.
+func (a *App) begin(ctx context.Context) (began bool, err error) {
+	a.life.Lock()
+	defer a.life.Unlock()
+	return a.beginOnce(ctx)
+}
+
+// beginOnce is begin for who holds a.life.
+func (a *App) beginOnce(ctx context.Context) (began bool, err error) {
+	if a.begun || a.ended {
+		return false, nil
+	}
 	store, release, err := a.acquire(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() {
 		if err != nil {
@@ -213,13 +238,13 @@ func (a *App) begin(ctx context.Context) (err error) {
 	}()
 	service, err := a.serviceOn(store)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := service.Start(ctx); err != nil {
-		return err
+		return false, err
 	}
-	a.release = release
-	return nil
+	a.begun, a.release = true, release
+	return true, nil
 }
 
 // beginLater tries until the store opens.
@@ -232,9 +257,11 @@ func (a *App) beginLater(ctx context.Context, told error) {
 			return
 		case <-time.After(a.waitToOpen()):
 		}
-		err := a.begin(ctx)
+		began, err := a.begin(ctx)
 		if err == nil {
-			a.log.Info("store has opened: password reset is available")
+			if began {
+				a.log.Info("store has opened: password reset is available")
+			}
 			return
 		}
 		if r.due(err, time.Now()) {

@@ -2,7 +2,11 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
+	"io"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
@@ -66,6 +70,24 @@ func (b *BboltStore) OpenStore(ctx context.Context, log *slog.Logger) (kv.Store,
 // KeyFile implements [LocalStore].
 func (b *BboltStore) KeyFile() string { return filepath.Join(filepath.Dir(b.path), "reset.key") }
 
+// Stored implements [RestorableStore].
+func (b *BboltStore) Stored() (bool, error) {
+	_, err := os.Lstat(b.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// ReceiveCopy implements [RestorableStore].
+func (b *BboltStore) ReceiveCopy(ctx context.Context, r io.Reader, progress func(done, total int64)) (StoreCopy, error) {
+	c, err := embeddedstore.Receive(ctx, b.path, r, progress)
+	if err != nil {
+		return nil, err // and no nil pointer
+	}
+	return c, nil
+}
+
 // canonical returns the one spelling of a path, so that two of them cannot
 // stand for one file. The part that does not exist yet stays as it is.
 func canonical(path string) (string, error) {
@@ -91,5 +113,6 @@ func canonical(path string) (string, error) {
 var (
 	_ caddy.Provisioner     = (*BboltStore)(nil)
 	_ caddyfile.Unmarshaler = (*BboltStore)(nil)
-	_ LocalStore            = (*BboltStore)(nil)
+	_ RestorableStore       = (*BboltStore)(nil)
+	_ StoreCopy             = (*embeddedstore.Copy)(nil)
 )

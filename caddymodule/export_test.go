@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"time"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/caddy-password-reset/caddy-password-reset/web"
@@ -8,6 +10,15 @@ import (
 
 // Open is what a request does to reach its site.
 var Open = (*App).open
+
+// Export and Restore are what commands and the admin API do with the store.
+var (
+	Export  = (*App).export
+	Restore = (*App).restore
+)
+
+// SetPatience sets how long a restore waits for others to let go of the store.
+func SetPatience(a *App, d time.Duration) { a.patience = d }
 
 // FillDialect sets the options of a dialect from JSON.
 var FillDialect = fill

@@ -2,10 +2,12 @@ package caddymodule
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
+	"github.com/caddy-password-reset/caddy-password-reset/kv/sealed"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 	"github.com/caddy-password-reset/caddy-password-reset/webhookout"
 )
@@ -53,6 +55,32 @@ type LocalStore interface {
 	// KeyFile is the file of the master key for whoever configures none. It is
 	// created beside a new store.
 	KeyFile() string
+}
+
+// A RestorableStore is a [LocalStore] that takes a copy in its place, made by
+// the [kv.Exporter] that it opens.
+type RestorableStore interface {
+	LocalStore
+	// Stored reports whether there is anything, opening nothing.
+	Stored() (bool, error)
+	// ReceiveCopy stores a copy beside the data and checks what can be checked
+	// without a key. The store may be open meanwhile, and is not changed.
+	ReceiveCopy(ctx context.Context, r io.Reader, progress func(done, total int64)) (StoreCopy, error)
+}
+
+// A StoreCopy waits beside the data for its place. Its Generation and
+// SetGeneration are those of the store that it may replace.
+type StoreCopy interface {
+	sealed.Viewer
+	sealed.Marker
+	// Install puts the copy in the place of the data, all or nothing and
+	// durably, and returns under what name those are kept. The store is not
+	// open.
+	Install() (kept string, err error)
+	// Undo takes back what Install has done.
+	Undo() error
+	// Discard removes what is left of a copy. It is called in the end.
+	Discard() error
 }
 
 // A Site is what a guest may know of the site that it serves.

@@ -22,7 +22,7 @@ import (
 // configuration starts before the old one stops, requests of the old one go on
 // for a while, and the file can be opened only once: whoever uses a store has
 // a reference, and the last one out closes it.
-var pool = caddy.NewUsagePool()
+var pool = newStorePool()
 
 var (
 	// errClosed says that the store that a service was made for is gone.
@@ -52,6 +52,7 @@ func newStoreConfig(opener StoreOpener, keys [][]byte, log *slog.Logger) *storeC
 type pooledStore struct {
 	sealed *sealed.Store
 	shared *reset.Shared
+	gone   chan struct{} // closed when the store is
 
 	mu   sync.Mutex
 	fits [sha256.Size]byte // the configured keys that were last seen to fit
@@ -64,7 +65,17 @@ func (c *storeConfig) acquire(ctx context.Context) (*pooledStore, func(), error)
 	// Who opens it first does so for all: a visitor who goes away must not
 	// make it fail for the others.
 	ctx = context.WithoutCancel(ctx)
-	v, release, err := take(c.opener.StoreKey(), func() (caddy.Destructor, error) { return c.open(ctx) }, c.log)
+	key := c.opener.StoreKey()
+	if err := pool.admits(key); err != nil {
+		return nil, nil, err
+	}
+	v, release, err := take(key, func() (caddy.Destructor, error) {
+		// Asked again: the store may have been closed since, to be replaced.
+		if err := pool.admits(key); err != nil {
+			return nil, err
+		}
+		return c.open(ctx)
+	}, c.log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,7 +147,7 @@ func (c *storeConfig) open(ctx context.Context) (d caddy.Destructor, err error) 
 	if err != nil {
 		return nil, c.unlocking(err)
 	}
-	return &pooledStore{sealed: s, shared: reset.NewShared(), fits: c.digest}, nil
+	return &pooledStore{sealed: s, shared: reset.NewShared(), gone: make(chan struct{}), fits: c.digest}, nil
 }
 
 // masterKeys returns the configured keys or that of the key file, which is
@@ -198,4 +209,7 @@ func (p *pooledStore) useKeys(ctx context.Context, c *storeConfig) error {
 }
 
 // Destruct implements [caddy.Destructor]: the last reference was given back.
-func (p *pooledStore) Destruct() error { return p.sealed.Close() }
+func (p *pooledStore) Destruct() error {
+	defer close(p.gone)
+	return p.sealed.Close()
+}

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
@@ -44,6 +45,9 @@ func (a *App) acquire(ctx context.Context) (*pooledStore, func(), error) {
 		return nil, nil, failed
 	}
 	store, release, err := a.store.acquire(ctx)
+	if errors.Is(err, errShut) {
+		return nil, nil, err // over in a moment, and nothing was tried
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.failed = err
