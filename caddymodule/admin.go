@@ -78,6 +78,8 @@ var adminRoutes = []adminRoute{
 	{"POST", "send", serveSend},
 	{"POST", "revoke", serveRevoke},
 	{"POST", "check", serveCheck},
+	{"GET", "export", serveExport},
+	{"POST", "restore", serveRestore},
 }
 
 func (a *AdminAPI) serve(w http.ResponseWriter, r *http.Request) error {

@@ -24,6 +24,7 @@ store itself where none does.`,
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 			cmd.AddCommand(
 				checkCommand(), traceCommand(), sendCommand(), revokeCommand(), jobsCommand(),
+				exportCommand(), restoreCommand(),
 				demoCommand(),
 			)
 		},

@@ -16,8 +16,8 @@ var (
 )
 
 // export writes a copy of the store to w while everything goes on. The copy is
-// sealed as the store is; the key is not in it. The first progress comes with
-// the first bytes, when the copy has been made and checked, and knows the total.
+// sealed as the store is; the key is not in it. The first progress comes
+// before the first bytes, when the copy has been made and checked.
 func (a *App) export(ctx context.Context, w io.Writer, progress func(done, total int64)) error {
 	release, err := pool.claim(a.store.opener.StoreKey())
 	if err != nil {

@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"context"
+	"io"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -12,10 +14,12 @@ import (
 var Open = (*App).open
 
 // Export and Restore are what commands and the admin API do with the store.
-var (
-	Export  = (*App).export
-	Restore = (*App).restore
-)
+var Export = (*App).export
+
+func Restore(a *App, ctx context.Context, from io.Reader, progress func(done, total int64)) error {
+	_, err := a.restore(ctx, from, progress)
+	return err
+}
 
 // SetPatience sets how long a restore waits for others to let go of the store.
 func SetPatience(a *App, d time.Duration) { a.patience = d }

@@ -49,23 +49,13 @@ func provision(config []byte) (seated, error) {
 	return seated{app: app.(*App), config: ctx}, nil
 }
 
-// localSeat works on the store of a configuration that no Caddy runs.
-func localSeat(config []byte) (*seat, error) {
-	about, err := provision(config)
-	if err != nil {
-		return nil, err
-	}
-	if err := about.app.mayUseStore(); err != nil {
-		return nil, err
-	}
-	return about.seat(), nil
-}
-
-// seat is one at a configuration of this process.
+// seat is one at a configuration that no Caddy runs.
 func (about seated) seat() *seat {
 	api := &AdminAPI{find: func() (seated, error) { return about, nil }}
 	return &seat{client: &http.Client{Transport: inProcess{api}}}
 }
+
+var errNoStoreYet = errors.New("there is no store yet")
 
 // mayUseStore refuses what would leave files behind that Caddy cannot use: a new
 // store, or one of its files written anew, belongs to whoever runs the command.
@@ -76,7 +66,7 @@ func (a *App) mayUseStore() error {
 	}
 	info, err := os.Stat(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no store at %s yet: Caddy makes it when it first runs", b.path)
+		return fmt.Errorf("%w at %s: Caddy makes it when it first runs", errNoStoreYet, b.path)
 	}
 	if err != nil {
 		return fmt.Errorf("looking at the store: %w", err)

@@ -23,27 +23,26 @@ var (
 // is received and checked first, and everything goes on meanwhile. Then our
 // routes answer 503 for a moment: the workers stop, running requests and jobs
 // end, the file is replaced and opened, and the workers start again. The store
-// of before is kept beside it; the log says where.
+// of before is kept beside it; restore and the log say where.
 //
 // After an error the store is the one of before, and in use, but for an error
 // that says otherwise.
-func (a *App) restore(ctx context.Context, from io.Reader, progress func(done, total int64)) error {
+func (a *App) restore(ctx context.Context, from io.Reader, progress func(done, total int64)) (kept string, err error) {
 	release, err := pool.claim(a.store.opener.StoreKey())
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer release()
 	copy, err := a.store.receive(ctx, from, progress)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer copy.discard(a.store)
-	kept, err := a.replace(ctx, copy)
-	if err != nil {
-		return err
+	if kept, err = a.replace(ctx, copy); err != nil {
+		return "", err
 	}
 	a.log.Info("a copy was put in the place of the store", "kept", kept)
-	return nil
+	return kept, nil
 }
 
 // replace takes the store out of use, replaces it, and takes what is there then

@@ -59,7 +59,20 @@ func (f *seatFlags) open(ctx context.Context) (*seat, error) {
 	if s != nil || err != nil {
 		return s, err
 	}
-	return localSeat(config)
+	about, err := provision(config)
+	if err != nil {
+		return nil, err
+	}
+	return about.seat(), about.app.mayUseStore()
+}
+
+// openToRestore is open where there may be no store yet.
+func (f *seatFlags) openToRestore(ctx context.Context) (*seat, error) {
+	s, err := f.open(ctx)
+	if errors.Is(err, errNoStoreYet) {
+		err = nil
+	}
+	return s, err
 }
 
 // running takes a seat at the Caddy that runs; nil if none does and there is a
@@ -175,6 +188,11 @@ func (s *seat) call(ctx context.Context, method, path string, v, result any) err
 		}
 		body = bytes.NewReader(text)
 	}
+	return s.send(ctx, method, path, body, result)
+}
+
+// send is call with a body that is no JSON.
+func (s *seat) send(ctx context.Context, method, path string, body io.Reader, result any) error {
 	resp, err := s.do(ctx, method, path, body)
 	if err != nil {
 		return err

@@ -99,6 +99,9 @@ func (c *Copy) send(ctx context.Context, w io.Writer, progress func(done, total 
 	used[0], used[1] = true, true // the meta pages, to which nothing leads
 	size := int64(c.store.pageSize)
 	total := int64(len(used)) * size
+	if progress != nil {
+		progress(0, total)
+	}
 	page := make([]byte, size)
 	buffer := make([]byte, 0, chunk)
 	for id := range used {

@@ -1,0 +1,56 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strconv"
+)
+
+// A shownRestore says where the store of before is kept.
+type shownRestore struct {
+	Kept string `json:"kept,omitempty"`
+}
+
+// serveExport writes a copy of the store. Its length is announced, so that a
+// client can tell a copy that was cut off.
+func serveExport(w http.ResponseWriter, r adminRequest) error {
+	out := &announced{ResponseWriter: w}
+	progress := func(_, total int64) { out.total = total }
+	if r.running {
+		return r.app.export(r.Context(), out, progress)
+	}
+	return r.app.store.exportAlone(r.Context(), out, progress)
+}
+
+// announced says how long a body will be before its first byte.
+type announced struct {
+	http.ResponseWriter
+	total int64
+	begun bool
+}
+
+func (a *announced) Write(b []byte) (int, error) {
+	if !a.begun {
+		a.begun = true
+		h := a.Header()
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Cache-Control", "no-store")
+		if a.total > 0 {
+			h.Set("Content-Length", strconv.FormatInt(a.total, 10))
+		}
+	}
+	return a.ResponseWriter.Write(b)
+}
+
+// serveRestore puts the copy in the body in the place of the store.
+func serveRestore(w http.ResponseWriter, r adminRequest) (err error) {
+	var done shownRestore
+	if r.running {
+		done.Kept, err = r.app.restore(r.Context(), r.Body, nil)
+	} else {
+		done.Kept, err = r.app.store.restoreAlone(r.Context(), r.Body, nil)
+	}
+	if err != nil {
+		return err
+	}
+	return answer(w, http.StatusOK, done)
+}
