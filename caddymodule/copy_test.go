@@ -113,6 +113,10 @@ func TestCopyAloneInUse(t *testing.T) {
 	if err := c.exportAlone(t.Context(), &copy, nil); err != nil {
 		t.Fatal(err)
 	}
+	// So that the copy has to be marked as older, and that be taken back.
+	if err := os.Remove(path + ".generation"); err != nil {
+		t.Fatal(err)
+	}
 	held, err := embeddedstore.Open(t.Context(), embeddedstore.Options{Path: path})
 	if err != nil {
 		t.Fatal(err)
@@ -134,6 +138,23 @@ func TestCopyAloneInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantStored(t, c, "old")
+}
+
+// Whoever came while a store was replaced gets it the moment that it is back, and
+// not after the pause that follows a store that does not open.
+func TestShutIsNotRemembered(t *testing.T) {
+	c, _ := fakeConfig(t)
+	a := &App{store: c}
+	open := pool.close(c.opener.StoreKey())
+	if _, _, err := a.acquire(t.Context()); !errors.Is(err, errShut) {
+		t.Errorf("while it is shut: %v", err)
+	}
+	open()
+	_, release, err := a.acquire(t.Context())
+	if err != nil {
+		t.Fatalf("afterwards: %v", err)
+	}
+	release()
 }
 
 // A store of another kind is not copied by what knows files.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -161,6 +162,8 @@ func TestRestoreUnderLoad(t *testing.T) {
 	w := newWorld(t)
 	w.mustLoad(config{options: patient, global: "mails off", after: "respond app"})
 	copy := w.export()
+	w.ask("warm")
+	goroutines := runtime.NumGoroutine()
 	ctx, stop := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
 	var answered, refused atomic.Int64
@@ -196,6 +199,10 @@ func TestRestoreUnderLoad(t *testing.T) {
 	stop()
 	clients.Wait()
 	t.Logf("%d requests were answered, %d refused", answered.Load(), refused.Load())
+	until(t, "the workers of before have ended", func() bool {
+		w.hooks.CloseClientConnections()
+		return runtime.NumGoroutine() <= goroutines+8
+	})
 	w.leftAlone()
 }
 

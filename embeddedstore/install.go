@@ -58,12 +58,7 @@ func receive(ctx context.Context, f *os.File, r io.Reader, progress func(done, t
 	if err != nil {
 		return err
 	}
-	if done > total {
-		done = total
-		if err := f.Truncate(total); err != nil {
-			return advise(err)
-		}
-	}
+	done = min(done, total) // what follows does no harm
 	for {
 		if progress != nil {
 			progress(done, total)

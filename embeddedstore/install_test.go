@@ -3,6 +3,7 @@ package embeddedstore_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -202,6 +203,16 @@ func TestReceiveBadCopy(t *testing.T) {
 		copy(data[at:], page)
 		refuseCopy(t, damage.name, data)
 	}
+
+	// A page that is in use and free would be written over.
+	data := bytes.Clone(good)
+	_, used := rootPage(t, write(t, good))
+	for at := 2 * 4096; at < len(data); at += 4096 {
+		if binary.NativeEndian.Uint16(data[at+8:]) == 0x10 {
+			binary.NativeEndian.PutUint64(data[at+16:], uint64(used/4096))
+		}
+	}
+	refuseCopy(t, "page in use and free", data)
 }
 
 func refuseCopy(t *testing.T, what any, data []byte) {
@@ -287,9 +298,10 @@ func TestReceiveContext(t *testing.T) {
 	copy := export(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
 	path := newPath(t)
-	_, err := embeddedstore.Receive(ctx, path, io.MultiReader(bytes.NewReader(copy[:1<<20]), readerFunc(func() { cancel() }), bytes.NewReader(copy[1<<20:])), nil)
-	if !errors.Is(err, context.Canceled) {
-		t.Errorf("Receive = %v; want context.Canceled", err)
+	rest := bytes.NewReader(copy[1<<20:])
+	_, err := embeddedstore.Receive(ctx, path, io.MultiReader(bytes.NewReader(copy[:1<<20]), readerFunc(cancel), rest), nil)
+	if !errors.Is(err, context.Canceled) || rest.Len() == 0 {
+		t.Errorf("Receive = %v with %d bytes not read; want context.Canceled before the end", err, rest.Len())
 	}
 	alone(t, path)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -130,10 +131,14 @@ func (f slow) Write(p []byte) (int, error) { f(); return len(p), nil }
 func TestExportGivesWay(t *testing.T) {
 	s := openNew(t)
 	flood(t, s, 3000, 0)
-	gaveWay := false
+	gaveWay, again := false, false
 	result := make(chan error, 1)
 	s.SetDuringSnapshot(func() {
 		if gaveWay {
+			if !again && s.Grows() {
+				t.Error("the copy goes on while the writer waits")
+			}
+			again = true
 			return
 		}
 		// Twice as many rows as the mapping has room for.
@@ -161,6 +166,23 @@ func TestExportGivesWay(t *testing.T) {
 	}
 	if got := mustGet(t, open(t, write(t, copy)), key(0)); len(got) != 900 {
 		t.Errorf("in the copy: %d bytes", len(got))
+	}
+}
+
+// Nor does one that is only just being received.
+func TestSweepWhileReceiving(t *testing.T) {
+	path := newPath(t)
+	s := openNew(t)
+	mustPut(t, s, "a", "1")
+	copy := export(t, s)
+	c, err := embeddedstore.Receive(t.Context(), path, io.MultiReader(bytes.NewReader(copy[:100]), readerFunc(func() {
+		open(t, path).Close()
+	}), bytes.NewReader(copy[100:])), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Discard(); err != nil {
+		t.Error(err)
 	}
 }
 
