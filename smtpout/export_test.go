@@ -54,3 +54,13 @@ func (c *Client) LogIn(user, secret, mechanism string) {
 	c.user, c.mechanism = user, mechanism
 	c.secret = func() (string, error) { return secret, nil }
 }
+
+// Unconnected says what Probe says of an error of dialling, or, without one, of
+// a relay elsewhere that TLS is off for.
+func (c *Client) Unconnected(ctx context.Context, err error) (problem, cure string) {
+	f := misconfigured(stageConnect, causeElsewhere)
+	if err != nil {
+		f = fail(ctx, stageConnect, &net.OpError{Op: "dial", Net: "tcp", Err: err})
+	}
+	return c.diagnose(f.step(), f, nil)
+}

@@ -3,17 +3,23 @@ package smtpout_test
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"net"
+	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
 	"github.com/caddy-password-reset/caddy-password-reset/smtpout"
 )
 
@@ -49,7 +55,9 @@ func TestProbe(t *testing.T) {
 			if tt.user != "" {
 				o.Secret = withSecret(secret)
 			}
-			found := newClient(t, o).Probe(t.Context(), tt.from)
+			o.Connections = 1
+			c := newClient(t, o)
+			found := c.Probe(t.Context(), tt.from)
 			if len(found) != len(tt.want) {
 				t.Fatalf("%+v", found)
 			}
@@ -64,6 +72,11 @@ func TestProbe(t *testing.T) {
 			until(t, "closing", func() bool { _, open, _ := r.connections(); return open == 0 })
 			if wire := r.sent(); tt.tls == "" && !strings.HasSuffix(wire, "MAIL FROM:<support@example.com> BODY=8BITMIME\r\nRSET\r\nQUIT\r\n") {
 				t.Errorf("the wire ends in %q", wire)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			if d := c.Send(ctx, message()); d.Status != reset.Sent {
+				t.Errorf("a mail after it: %+v", d)
 			}
 		})
 	}
@@ -82,6 +95,16 @@ func TestProbeCures(t *testing.T) {
 	// Signed by itself: the template is its own parent.
 	self := &authority{cert: &x509.Certificate{}, key: other.key}
 	alone := self.issue(t, func(c *x509.Certificate) { self.cert = c })
+	// Signed by an authority that has expired itself.
+	late := newAuthority(t)
+	late.cert.NotAfter = time.Now().Add(-time.Minute)
+	der, err := x509.CreateCertificate(rand.Reader, late.cert, late.cert, &late.key.PublicKey, late.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(late.file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	upgrade := []move{say("220 x"), hear, say("250-x\n250 STARTTLS"), hear}
 	offers := func(mechanisms string) []move {
 		return after(upgrade, say("220 go"), secured(ca.issue(t, nil), hear, say("250-x\n250 "+mechanisms), hang))
@@ -130,6 +153,7 @@ func TestProbeCures(t *testing.T) {
 		}), "certificate", "is for *.example.com, mail.example.com, not for 127.0.0.1", "write `smtp HOST:"},
 		{"no name", implicit, issue(func(c *x509.Certificate) { c.IPAddresses = nil }), "certificate", "for no host", "give the relay one for 127.0.0.1"},
 		{"expired", implicit, issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }), "certificate", "the relay's certificate has expired on", "renew it"},
+		{"authority expired", smtpout.Options{TLS: "implicit", TrustedCA: late.file}, []move{secure(late.issue(t, nil))}, "certificate", "the certificate of the authority behind the relay's has expired on", "renew it"},
 		{"not yet valid", implicit, issue(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(30 * time.Minute) }), "certificate", "not valid before", "the clock of this machine"},
 		{"for clients", implicit, issue(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), "certificate", "not fit", "another certificate"},
 		{"wrong secret", with(""), refuses("535 5.7.8 " + user), "AUTH", "refuses the login (answer 535 5.7.8)", "correct user and secret in `auth"},
@@ -156,7 +180,7 @@ func TestProbeCures(t *testing.T) {
 			o.Address, o.Hello = address, "sidecar.example.com"
 			if o.TrustedCA == "none" {
 				o.TrustedCA = ""
-			} else if o.TLS != "" || o.User != "" {
+			} else if o.TrustedCA == "" && (o.TLS != "" || o.User != "") {
 				o.TrustedCA = ca.file
 			}
 			c := newClient(t, o)
@@ -241,16 +265,47 @@ func TestProbeResolver(t *testing.T) {
 		{dnsmessage.RCodeNameError, "there is no host of the name relay.test", "correct the name in `smtp relay.test:587`"},
 		{dnsmessage.RCodeServerFailure, "could not be looked up", "/etc/resolv.conf"},
 	} {
-		net.DefaultResolver = resolver(tt.code)
+		net.DefaultResolver = resolver(tt.code, nil)
 		found := newClient(t, smtpout.Options{Address: "relay.test:587"}).Probe(t.Context(), sender)
 		if len(found) != 1 || found[0].Step != "name" || !found[0].Broken || !strings.Contains(found[0].Problem, tt.problem) || !strings.Contains(found[0].Cure, tt.cure) {
 			t.Errorf("%+v", found)
 		}
 	}
+
+	ca := newAuthority(t)
+	r := newRelay(t, relayOptions{tls: ca.issue(t, func(c *x509.Certificate) { c.DNSNames = []string{"relay.test"} })})
+	_, port, _ := net.SplitHostPort(r.address)
+	net.DefaultResolver = resolver(dnsmessage.RCodeSuccess, &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}})
+	for hello, problem := range map[string]string{"sidecar.example.com": "", "localhost": "calls itself localhost"} {
+		found := newClient(t, smtpout.Options{Address: "relay.test:" + port, TrustedCA: ca.file, Hello: hello}).Probe(t.Context(), sender)
+		if len(found) != 8 || found[0] != (smtpout.Finding{Step: "name"}) || found[3].Step != "EHLO" || found[3].Broken ||
+			!strings.Contains(found[3].Problem, problem) || (problem == "") != (found[3].Problem == "") || (problem == "") != (found[3].Cure == "") {
+			t.Errorf("as %s: %+v", hello, found)
+		}
+	}
 }
 
-// resolver answers every question with a code.
-func resolver(code dnsmessage.RCode) *net.Resolver {
+// TestProbeUnconnected holds what is said of faults that no machine has on
+// demand.
+func TestProbeUnconnected(t *testing.T) {
+	c := newClient(t, smtpout.Options{Address: "127.0.0.1:25"})
+	for err, want := range map[error]struct{ problem, cure string }{
+		os.NewSyscallError("connect", syscall.EHOSTUNREACH): {"127.0.0.1:25 cannot be reached (no route to host)", "firewall"},
+		os.NewSyscallError("connect", syscall.ENETUNREACH):  {"cannot be reached (network is unreachable)", "firewall"},
+		os.NewSyscallError("connect", syscall.ETIMEDOUT):    {"cannot be reached (timed out)", "use 587 or 465"},
+		os.NewSyscallError("connect", syscall.EACCES):       {"no connection to 127.0.0.1:25 (permission denied)", "correct `smtp 127.0.0.1:25`"},
+		nil: {"is another machine, and TLS is off", "write `tls starttls`"},
+	} {
+		problem, cure := c.Unconnected(t.Context(), err)
+		if !strings.Contains(problem, want.problem) || !strings.Contains(cure, want.cure) {
+			t.Errorf("%v: %q, %q", err, problem, cure)
+		}
+	}
+}
+
+// resolver answers every question with a code, and those for an IPv4 address
+// with that if there is one.
+func resolver(code dnsmessage.RCode, address *dnsmessage.AResource) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		near, far := net.Pipe() // no packets, so as over TCP
 		go func() {
@@ -262,6 +317,9 @@ func resolver(code dnsmessage.RCode) *net.Resolver {
 				return
 			}
 			reply := dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, RCode: code}, Questions: m.Questions}
+			if q := m.Questions[0]; address != nil && q.Type == dnsmessage.TypeA {
+				reply.Answers = []dnsmessage.Resource{{Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class}, Body: address}}
+			}
 			packed, err := reply.AppendPack([]byte{0, 0})
 			if err == nil {
 				packed[0], packed[1] = byte((len(packed)-2)>>8), byte(len(packed)-2)
@@ -283,7 +341,7 @@ func TestProbeAdvice(t *testing.T) {
 	}{
 		{"young", time.Hour, time.Hour, false},
 		{"old", 4 * time.Hour, time.Hour, true},
-		{"long, with weeks to go", 1000 * time.Hour, 15 * 24 * time.Hour, false},
+		{"long, with weeks to go", 9000 * time.Hour, 15 * 24 * time.Hour, false},
 		{"long, with days to go", 9000 * time.Hour, 13 * 24 * time.Hour, true},
 	} {
 		r := newRelay(t, relayOptions{implicit: true, tls: ca.issue(t, func(c *x509.Certificate) {
@@ -304,8 +362,13 @@ func TestProbeAdvice(t *testing.T) {
 func TestCertificateExpires(t *testing.T) {
 	ca := newAuthority(t)
 	end := time.Now().Add(time.Hour).Truncate(time.Second).UTC()
-	cfg := ca.issue(t, func(c *x509.Certificate) { c.NotAfter = end })
-	r := newRelay(t, relayOptions{tls: cfg})
+	var now atomic.Pointer[tls.Certificate]
+	renew := func() {
+		cfg := ca.issue(t, func(c *x509.Certificate) { c.NotAfter = end })
+		now.Store(&cfg.Certificates[0])
+	}
+	renew()
+	r := newRelay(t, relayOptions{tls: &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return now.Load(), nil }}})
 	c := newClient(t, smtpout.Options{Address: r.address, TLS: "starttls", TrustedCA: ca.file})
 	if got := c.CertificateExpires(); !got.IsZero() {
 		t.Errorf("before the first connection: %s", got)
@@ -318,7 +381,7 @@ func TestCertificateExpires(t *testing.T) {
 	// A probe sees the one of today, and does not resume what mails resume.
 	r.cut()
 	end = end.Add(-time.Minute)
-	*cfg = *ca.issue(t, func(c *x509.Certificate) { c.NotAfter = end })
+	renew()
 	c.Probe(t.Context(), "")
 	if got := c.CertificateExpires(); !got.Equal(end) {
 		t.Errorf("after it was renewed: %s, want %s", got, end)

@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -112,6 +113,7 @@ func TestPing(t *testing.T) {
 		{"old, gone", with(410, 401, ""), knowsNone},
 		{"old, stumbles", with(500, 401, page), knowsNone},
 		{"old, 400 for forgery", with(422, 400, ""), knowsNone},
+		{"old, limits the second", with(400, 429, ""), append(fine("reach", "clock"), want{"hook", false, "cannot be told", "401"}, want{"signature", false, "could not be told (answer 429)", "later"})},
 		{"400 for all", with(400, 400, ""), untold},
 		{"422 for all", with(422, 422, ""), untold},
 		{"old, takes strange ones", with(400, 204, ""), append(fine("reach", "clock"), want{"hook", false, "cannot be told", "401"}, want{"signature", true, "somebody else", "check"})},
@@ -268,11 +270,11 @@ func TestPingNames(t *testing.T) {
 		insecure      bool
 		problem, cure string
 	}{
-		{"public", "http://app.test/hook", true, "neither private nor link-local", "with https://"},
-		{"localhost elsewhere", "http://app.localhost/hook", false, "is another machine", "`insecure_http`"},
+		{"public", "http://app.test/hook", true, "neither private nor link-local", "write the URL of the hook with https://"},
+		{"localhost elsewhere", "http://app.localhost/hook", false, "is another machine", "write the URL of the hook with https://, or `insecure_http` in its block if it is on a private network that you trust"},
 	} {
 		found := newClient(t, webhookout.Options{URL: tt.url, InsecureHTTP: tt.insecure}).Ping(t.Context(), site)
-		if len(found) != 1 || !found[0].Broken || !strings.Contains(found[0].Problem, tt.problem) || !strings.Contains(found[0].Cure, tt.cure) {
+		if len(found) != 1 || !found[0].Broken || !strings.Contains(found[0].Problem, tt.problem) || found[0].Cure != tt.cure {
 			t.Errorf("%s: %+v", tt.name, found)
 		}
 	}
@@ -284,6 +286,34 @@ func TestPingNames(t *testing.T) {
 		t.Errorf("no resolver: %+v", found)
 	}
 }
+
+// TestPingFaults holds what is said of faults that no machine has on demand:
+// the tests may run as root, and which of two time-outs is first is chance.
+func TestPingFaults(t *testing.T) {
+	dial := func(err error) error {
+		return &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", err)}
+	}
+	c := newClient(t, webhookout.Options{URL: "unix//run/app.sock:/hook"})
+	for err, want := range map[error]struct{ problem, cure string }{
+		dial(syscall.EACCES):       {"may not use the socket /run/app.sock", "Caddy's user"},
+		dial(syscall.EHOSTUNREACH): {"cannot be reached", "firewall"},
+		dial(syscall.ENETUNREACH):  {"cannot be reached", "firewall"},
+		dial(syscall.ETIMEDOUT):    {"no answer from /run/app.sock within 5s", "`timeout`"},
+		new(handshakeTimeout):      {"no answer from /run/app.sock within 5s", "`timeout`"},
+	} {
+		problem, cure := c.Unreached(err)
+		if !strings.Contains(problem, want.problem) || !strings.Contains(cure, want.cure) {
+			t.Errorf("%v: %q, %q", err, problem, cure)
+		}
+	}
+}
+
+// A handshakeTimeout is net/http's, which is no net.OpError.
+type handshakeTimeout struct{}
+
+func (*handshakeTimeout) Error() string   { return "net/http: TLS handshake timeout" }
+func (*handshakeTimeout) Timeout() bool   { return true }
+func (*handshakeTimeout) Temporary() bool { return true }
 
 // TestPingCertificates holds that each fault of a certificate is told apart.
 func TestPingCertificates(t *testing.T) {
