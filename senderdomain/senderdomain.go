@@ -113,44 +113,6 @@ func anyone(record string) bool {
 	return false
 }
 
-// checkDKIM judges the key of a selector (RFC 6376 section 3.6.1).
-func checkDKIM(ctx context.Context, r Resolver, domain, selector string) Finding {
-	f := Finding{Step: StepDKIM}
-	if selector == "" {
-		f.Seen = "not looked at: that needs the selector of the relay's key, which stands as s= in the DKIM-Signature of a mail"
-		return f
-	}
-	name := selector + "._domainkey." + domain
-	texts, err := r.LookupTXT(ctx, rooted(name))
-	if err != nil && !notFound(err) {
-		return f.unknown(name)
-	}
-	switch len(texts) {
-	case 0:
-		f.Problem = "there is no DKIM key at " + name
-		f.Cure = "publish there the TXT record that the relay's operator gives, or correct the selector"
-		return f
-	case 1:
-	default:
-		f.Problem = "there are several TXT records at " + name + ", and receivers may take any of them for the DKIM key"
-		f.Cure = "leave one there, that of the key with which the relay signs"
-		return f
-	}
-	tags, ok := parseTags(texts[0])
-	key, found := tags.value("p")
-	switch {
-	case !ok, !found, tags.has("v") && (tags[0].name != "v" || tags[0].value != "DKIM1"), !base64Text(key):
-		f.Problem = "the TXT record at " + name + " is no DKIM key"
-		f.Cure = `publish "v=DKIM1; k=rsa; p=…" there, all of it as the relay's operator gives it`
-	case key == "":
-		f.Problem = "the DKIM key at " + name + " is revoked"
-		f.Cure = "publish the key with which the relay signs, or give the selector of its present one"
-	default:
-		f.Seen = "published"
-	}
-	return f
-}
-
 // unknown is a finding where the DNS did not answer.
 func (f Finding) unknown(name string) Finding {
 	f.Problem = "the records of " + name + " could not be looked up, so nothing can be said of " + f.Step
