@@ -82,6 +82,11 @@ type Options struct {
 	// file. Default 3 s: on a reload the old holder may still be closing it.
 	Timeout time.Duration
 
+	// Committed is told how long each commit took, from its first closure to
+	// the end of the sync. All that waits for the store waits for it, so it
+	// must be quick and must not call the store. Default: nobody.
+	Committed func(time.Duration)
+
 	// Logger hears of faults and of their end. Default: nobody.
 	Logger *slog.Logger
 }
@@ -109,6 +114,7 @@ type Store struct {
 	duringSnapshot   func()        // for tests: runs after each part of one
 
 	// Only the writer uses these.
+	committing   func(time.Duration)
 	linger       linger
 	commitErr    error         // of the last commit
 	failedLast   time.Time     // when one failed; zero once that has ended
@@ -132,7 +138,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{path: o.Path, log: o.Logger, calm: calm, closed: make(chan struct{})}
+	if o.Committed == nil {
+		o.Committed = func(time.Duration) {}
+	}
+	s := &Store{path: o.Path, log: o.Logger, committing: o.Committed, calm: calm, closed: make(chan struct{})}
 	if err := s.open(ctx, o.Timeout); err != nil {
 		return nil, fmt.Errorf("opening store %s: %w", o.Path, err)
 	}
@@ -225,6 +234,15 @@ func (s *Store) Close() error {
 		return fmt.Errorf("closing store: %w", err)
 	}
 	return nil
+}
+
+// Size returns how many bytes the file has, free pages included.
+func (s *Store) Size() (int64, error) {
+	info, err := s.file.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("looking at store %s: %w", s.path, err)
+	}
+	return info.Size(), nil
 }
 
 // usable returns why the store must not be used now, if so.

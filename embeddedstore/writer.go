@@ -119,7 +119,7 @@ func (s *Store) commit() {
 		}
 		close(ran)
 	}
-	err = s.settle(failed, running)
+	err = s.settle(failed, running, started)
 }
 
 // run runs the closures of a batch, each over the writes of those before it, and
@@ -176,7 +176,7 @@ func (s *Store) run(r *reader, ran chan struct{}, batch *[]*update) (wrote bool,
 
 // settle judges the end of a batch: it returns nil if the closures' own
 // results count, and otherwise the result of all of them.
-func (s *Store) settle(failed error, tx *bbolt.Tx) error {
+func (s *Store) settle(failed error, tx *bbolt.Tx, started time.Time) error {
 	if errors.Is(failed, errNothing) {
 		return nil
 	}
@@ -185,6 +185,7 @@ func (s *Store) settle(failed error, tx *bbolt.Tx) error {
 			s.commits.Add(1)
 			s.committed.Store(s.tried)
 			s.unlisted = s.db.NoFreelistSync
+			s.committing(time.Since(started))
 		} else {
 			failed = fmt.Errorf("writing store %s: %w", s.path, advise(failed))
 			if tx.DB() != nil {
