@@ -21,6 +21,8 @@ func (x *exchange) request(site Site, f fields) {
 		return
 	}
 	reference, err := site.Request(x.r.Context(), reset.Request{Login: in[0], ClientIP: x.ip})
+	x.tell(OutcomeAccepted, err)
+	x.told.Reference = reference
 	switch {
 	case errors.Is(err, reset.ErrLogin) && !x.json:
 		x.page(http.StatusUnprocessableEntity, "ask.html", Page{Login: in[0], Errors: x.texts("page.reason.login")})
@@ -52,6 +54,7 @@ func (x *exchange) enterCode(site Site, f fields) {
 		return
 	}
 	token, err := x.code(site, reset.CodeEntry{Login: in[0], Code: in[1], ClientIP: x.ip})
+	x.tell(OutcomeOpened, err)
 	switch {
 	case errors.Is(err, reset.ErrCode) && !x.json:
 		n := x.cookie.get(x.r, site.Key(cookiePurpose))

@@ -85,6 +85,7 @@ func (c *Call) Look(token string) (reset.Grant, error) {
 		return reset.Grant{}, err
 	}
 	g, err := c.site.Look(c.x.r.Context(), token, c.x.ip)
+	c.x.tell(OutcomeOpened, err)
 	return g, c.known(err)
 }
 
@@ -94,6 +95,7 @@ func (c *Call) Code(login, code string) (token string, err error) {
 		return "", err
 	}
 	token, err = c.x.code(c.site, reset.CodeEntry{Login: login, Code: code, ClientIP: c.x.ip, Trusted: c.trusted})
+	c.x.tell(OutcomeOpened, err)
 	return token, c.known(err)
 }
 
@@ -104,6 +106,7 @@ func (c *Call) Change(token, password string) (reset.Result, error) {
 		return reset.Result{}, err
 	}
 	result, err := c.site.Change(c.x.r.Context(), reset.NewPassword{Token: token, Password: password, ClientIP: c.x.ip, Trusted: c.trusted})
+	c.x.tell(outcomeOfChange(result.Status), err)
 	return result, c.known(err)
 }
 
@@ -184,6 +187,7 @@ func (c *Call) open() error {
 	}
 	site, release, err := c.x.open(c.x.r.Context())
 	if err != nil {
+		c.x.told.Outcome = OutcomeUnavailable
 		return c.known(err)
 	}
 	c.site, c.release = site, release
@@ -221,11 +225,11 @@ func (x *exchange) answer(heard *hearing) {
 func (c *Call) dispatch() {
 	e := c.heard.endpoint
 	if e == nil {
-		c.heard.Fail(c, c.heard.fault)
+		c.fail(c.heard.fault)
 		return
 	}
 	if !c.x.admit(e.Origins) {
-		c.heard.Fail(c, FaultForeign)
+		c.fail(FaultForeign)
 		return
 	}
 	do, ok := e.Methods[c.x.r.Method]
@@ -233,10 +237,15 @@ func (c *Call) dispatch() {
 	case ok:
 		do(c)
 	case len(e.Methods) == 0:
-		c.heard.Fail(c, FaultUnknown)
+		c.fail(FaultUnknown)
 	default:
-		c.heard.Fail(c, FaultMethod)
+		c.fail(FaultMethod)
 	}
+}
+
+func (c *Call) fail(f Fault) {
+	c.x.told.Outcome = outcomeOf(f)
+	c.heard.Fail(c, f)
 }
 
 // rescue answers after a panic, in the vendor's form and before the domain is
@@ -252,7 +261,7 @@ func (c *Call) rescue() {
 		return
 	}
 	c.x.header()
-	if c.heard.Fail(c, FaultInternal); !c.x.sent {
+	if c.fail(FaultInternal); !c.x.sent {
 		panic("web: a dialect has not answered")
 	}
 }

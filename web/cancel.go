@@ -28,6 +28,7 @@ func (x *exchange) cancel(site Site, _ fields) {
 		x.failWith(err)
 		return
 	}
+	x.told.Outcome = OutcomeCancelled
 	if x.json {
 		x.data(http.StatusOK, "application/json", struct {
 			Status string `json:"status"`

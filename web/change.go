@@ -25,8 +25,12 @@ func (x *exchange) choose(site Site, status int, token, scrub string, problems .
 	case err != nil:
 		x.failWith(err)
 	case grant.Claimed:
+		x.told.Outcome = OutcomePending
 		x.page(http.StatusOK, "pending.html", Page{Scrub: scrub})
 	default:
+		if x.told.Outcome == "" { // not the answer to a password
+			x.told.Outcome = OutcomeOpened
+		}
 		rules := site.Rules()
 		x.page(status, "new.html", Page{
 			Scrub:       scrub,
@@ -52,6 +56,7 @@ func (x *exchange) change(site Site, f fields) {
 			x.refuse(faultPassword, "", rules.Reasons)
 			return
 		}
+		x.told.Outcome = OutcomeRefused
 		x.choose(site, http.StatusUnprocessableEntity, token, "", x.reasons(rules.Reasons)...)
 		return
 	}
@@ -59,6 +64,7 @@ func (x *exchange) change(site Site, f fields) {
 		x.failWith(err)
 		return
 	}
+	x.told.Outcome = outcomeOfChange(result.Status)
 	switch result.Status {
 	case reset.StatusChanged:
 		x.accepted(http.StatusOK, result.Status, "/done")
@@ -90,6 +96,7 @@ func (x *exchange) newPassword(site Site, f fields) (token, password string, ok 
 			return "", "", false
 		}
 		if in[1] != in[2] {
+			x.told.Outcome = OutcomeRefused
 			x.choose(site, http.StatusUnprocessableEntity, in[0], "", x.texts("page.reason.mismatch")...)
 			return "", "", false
 		}

@@ -22,6 +22,7 @@ type exchange struct {
 	w     http.ResponseWriter
 	r     *http.Request
 	route Route
+	told  *Answer
 	ip    netip.Addr
 	words *locales.Catalog
 	json  bool          // the client is a program
@@ -54,7 +55,10 @@ var actions = map[kind]struct {
 // it. ClientIP is the address that limits count, zero if it is not known. It
 // always answers and never panics.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, route Route, clientIP netip.Addr) {
-	x := &exchange{Handler: h, w: w, r: r, route: route, ip: clientIP}
+	x := &exchange{Handler: h, w: w, r: r, route: route, told: route.told, ip: clientIP}
+	if x.told == nil {
+		x.told = new(Answer)
+	}
 	x.words = locales.Match(r.Header.Get("Accept-Language"), h.locale)
 	x.json = isJSON(r.Header) || acceptsJSON(r.Header) || route.kind == kindPolicy
 	defer x.rescue()
@@ -147,6 +151,7 @@ func (x *exchange) fail(f Fault) { x.refuse(f, "", nil) }
 // refuse answers with a fault; programs get detail, if there is one, in place
 // of its fixed text, and the reasons.
 func (x *exchange) refuse(f Fault, detail string, reasons []passwords.Reason) {
+	x.told.Outcome = outcomeOf(f)
 	known := faults[f]
 	if x.json {
 		p := problem{Type: problemType + string(f), Title: known.title, Status: known.status, Detail: known.detail, Reasons: reasons}
@@ -234,6 +239,9 @@ func (x *exchange) redirect(status int, target string) {
 
 func (x *exchange) send(status int, media string, body []byte) {
 	x.sent = true
+	if x.told.Outcome == "" {
+		x.told.Outcome = outcomeOfStatus(status)
+	}
 	h := x.w.Header()
 	if media != "" {
 		h.Set("Content-Type", media)
@@ -264,6 +272,7 @@ func (x *exchange) rescue() {
 		x.fail(FaultInternal)
 		return
 	}
+	x.told.Outcome = OutcomeUnavailable
 	known := faults[FaultInternal]
 	x.send(known.status, "text/plain; charset=utf-8", []byte(known.detail+"\n"))
 }

@@ -25,13 +25,25 @@ type Route struct {
 	kind  kind
 	token string   // as it stands in the URL, "" if it cannot be one
 	heard *hearing // the request is in a dialect
+	told  *Answer  // who wants to know of the answer; nil: nobody
+}
+
+// Name says which route it is, for the log: the same for every login and token.
+func (r Route) Name() string {
+	if r.heard != nil {
+		return "dialect"
+	}
+	return names[r.kind]
 }
 
 // LogAttrs returns what the log is to know of the request, as for a
 // [log/slog.Logger]. It is called after [Handler.ServeHTTP], which adds to it.
 func (r Route) LogAttrs() []any {
 	if r.heard == nil {
-		return nil
+		if r.told == nil || r.told.Reference == "" {
+			return nil
+		}
+		return []any{slog.String("reference", r.told.Reference)}
 	}
 	return append([]any{slog.String("dialect", r.heard.name)}, r.heard.notes...)
 }
@@ -54,6 +66,23 @@ const (
 	kindChangePassword
 	kindProbe
 )
+
+var names = [...]string{
+	kindUnknown:        "unknown",
+	kindRefused:        "ambiguous",
+	kindAsk:            "ask",
+	kindSent:           "sent",
+	kindCode:           "code",
+	kindLink:           "link",
+	kindNew:            "new",
+	kindDone:           "done",
+	kindPending:        "pending",
+	kindCancel:         "cancel",
+	kindPolicy:         "policy",
+	kindTakeOver:       "taken_over",
+	kindChangePassword: "change_password",
+	kindProbe:          "probe",
+}
 
 // Route tells whether a request is for us, by its path alone. The path is
 // compared as a lenient server might read it: decoded once, without regard to

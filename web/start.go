@@ -68,6 +68,7 @@ func (c *Call) Start(s Start) (reset.Finding, error) {
 	}
 	words, err := c.words(s.Words)
 	if err != nil {
+		c.x.tell("", err)
 		c.Note("refused", "words of the mail")
 		return reset.Found, err
 	}
@@ -78,11 +79,15 @@ func (c *Call) Start(s Start) (reset.Finding, error) {
 		Login: s.Login, ClientIP: c.x.ip, Trusted: c.trusted, Dialect: c.heard.name, Words: words, LinkTTL: s.LinkTTL,
 	}
 	if s.Reveal && c.trusted {
-		if found, err := c.site.Find(c.x.r.Context(), r); err != nil || found != reset.Found {
+		found, err := c.site.Find(c.x.r.Context(), r)
+		c.x.tell(OutcomeAccepted, err)
+		if err != nil || found != reset.Found {
 			return found, c.known(err)
 		}
 	}
 	reference, err := c.site.Request(c.x.r.Context(), r)
+	c.x.tell(OutcomeAccepted, err)
+	c.x.told.Reference = reference
 	if _, often := errors.AsType[*reset.LimitError](err); often {
 		c.Note("no_mail", "this address has asked too often")
 		return reset.Found, nil
