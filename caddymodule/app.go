@@ -96,6 +96,10 @@ type App struct {
 	pause    time.Duration // how long it is left alone
 	retry    time.Time     // until when
 
+	meters   sync.Map // *meter of each site, by id
+	backlog  memory
+	observer observer
+
 	stop    context.CancelFunc // ends the attempts to open the store
 	ending  <-chan struct{}    // closed by stop
 	later   func(error)        // begins such attempts, after one that failed
@@ -117,9 +121,12 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // Provision implements [caddy.Provisioner].
 func (a *App) Provision(ctx caddy.Context) (err error) {
 	defer asError(ctx, &err)
-	a.log = ctx.Slogger()
+	a.log = a.counting(ctx.Slogger())
 	a.sites = make(map[string]*site)
 	a.release, a.stop, a.patience = func() {}, func() {}, restoreWait
+	if err := a.observe(ctx); err != nil {
+		return err
+	}
 
 	opener, err := loadStore(ctx, a)
 	if err != nil {
@@ -164,6 +171,7 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 // for a store that does not open.
 func (a *App) Start() error {
 	run, stop := context.WithCancel(context.Background())
+	go a.observer.events.run(a.isLive)
 	a.stop, a.ending = stop, run.Done()
 	a.later = func(err error) {
 		a.log.Error("store does not open: password reset answers 503, everything else is served", "error", err, "alarm", true)

@@ -47,7 +47,10 @@ func (b *BboltStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // Provision finds the one name of the file. It does not touch it: this runs
 // for `caddy validate`, beside a server that has it open.
-func (b *BboltStore) Provision(caddy.Context) error {
+func (b *BboltStore) Provision(ctx caddy.Context) error {
+	if err := register(ctx.GetMetricsRegistry(), commitSeconds); err != nil {
+		return err
+	}
 	path, err := expand("path", b.Path)
 	if err != nil {
 		return err
@@ -64,7 +67,7 @@ func (b *BboltStore) StoreKey() string { return "bbolt:" + b.path }
 
 // OpenStore implements [StoreOpener].
 func (b *BboltStore) OpenStore(ctx context.Context, log *slog.Logger) (kv.Store, error) {
-	return embeddedstore.Open(ctx, embeddedstore.Options{Path: b.path, Logger: log})
+	return embeddedstore.Open(ctx, embeddedstore.Options{Path: b.path, Committed: commitTook, Logger: log})
 }
 
 // KeyFile implements [LocalStore].

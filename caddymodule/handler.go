@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-password-reset/caddy-password-reset/web"
 )
 
 // Handler gives one site a "forgot my password": the form, the mail, the page
@@ -159,9 +161,34 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	h.site.lines.checkProxy(r)
 	began := time.Now()
 	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
+	var told web.Answer
+	route = route.Telling(&told)
+	announce(r, route.Name(), &told)
 	h.site.web.ServeHTTP(rec, r, route, ip)
-	h.site.lines.line(r, ip, rec.Status(), time.Since(began), route.LogAttrs()...)
+	h.site.lines.line(r, ip, rec.Status(), time.Since(began),
+		append([]any{"route", route.Name(), "outcome", string(told.Outcome)}, route.LogAttrs()...)...)
 	return nil
+}
+
+// announce lets other handlers and headers read what the request is and came
+// to, by placeholders that are empty as long as that is not known. None tells
+// whether a login has an account.
+func announce(r *http.Request, route string, told *web.Answer) {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	repl.Map(func(key string) (any, bool) {
+		switch key {
+		case "http.password_reset.route":
+			return route, true
+		case "http.password_reset.outcome":
+			return string(told.Outcome), true
+		case "http.password_reset.reference":
+			return told.Reference, true
+		}
+		return nil, false
+	})
 }
 
 // clientIP is the address of the visitor as Caddy knows it, behind proxies

@@ -51,6 +51,7 @@ func newStoreConfig(opener StoreOpener, keys [][]byte, log *slog.Logger) *storeC
 // A pooledStore is an open store with what all configurations on it share.
 type pooledStore struct {
 	sealed *sealed.Store
+	inner  kv.Store // what sealed seals, and nobody else may read or write
 	shared *reset.Shared
 	gone   chan struct{} // closed when the store is
 
@@ -147,7 +148,7 @@ func (c *storeConfig) open(ctx context.Context) (d caddy.Destructor, err error) 
 	if err != nil {
 		return nil, c.unlocking(err)
 	}
-	return &pooledStore{sealed: s, shared: reset.NewShared(), gone: make(chan struct{}), fits: c.digest}, nil
+	return &pooledStore{sealed: s, inner: inner, shared: reset.NewShared(), gone: make(chan struct{}), fits: c.digest}, nil
 }
 
 // masterKeys returns the configured keys or that of the key file, which is

@@ -85,6 +85,7 @@ func (a *App) serviceOn(store *pooledStore) (*reset.Service, error) {
 		Mails:     a.mails,
 		Hold:      func() (func(), error) { return a.store.hold(store) },
 		NotBefore: notBefore,
+		Observer:  a.observer,
 		Logger:    a.log,
 	}
 	for _, s := range a.sites {

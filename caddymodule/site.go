@@ -96,7 +96,14 @@ func (a *App) newSite(ctx caddy.Context, h Handler) (s *site, err error) {
 			err = fmt.Errorf("site %s: %w", id, err)
 		}
 	}()
-	log := ctx.Slogger().With("site", id)
+	// A configuration that is refused has a registry of its own, which goes
+	// with it.
+	count := meterOf(id)
+	if err := register(ctx.GetMetricsRegistry(), count); err != nil {
+		return nil, err
+	}
+	a.meters.Store(id, count)
+	log := a.counting(ctx.Slogger()).With("site", id)
 	s = &site{
 		baseURL: strings.TrimSuffix(h.BaseURL, "/"),
 		from:    h.From,
@@ -169,7 +176,7 @@ func (a *App) newSite(ctx caddy.Context, h Handler) (s *site, err error) {
 
 // adapters plugs in what talks to the world.
 func (h *Handler) adapters(ctx caddy.Context, a *App, s *site, base *url.URL) error {
-	about := Site{ID: s.config.ID, Name: cmp.Or(h.Name, base.Hostname()), Logger: ctx.Slogger().With("site", s.config.ID)}
+	about := Site{ID: s.config.ID, Name: cmp.Or(h.Name, base.Hostname()), Logger: a.counting(ctx.Slogger()).With("site", s.config.ID)}
 	for i, w := range h.WebhookSecrets {
 		warnInClear(about.Logger, "webhook_secret", w)
 		text, err := expandSecret("webhook_secret", w)

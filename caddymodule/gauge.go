@@ -1,0 +1,203 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-password-reset/caddy-password-reset/reset"
+)
+
+const (
+	// backlogAge is how long what waits is remembered: counting it reads each
+	// job, and whoever scrapes often must not slow the workers down.
+	backlogAge = 10 * time.Second
+
+	// backlogWait is how long a scrape waits for that count. A disk that hangs
+	// must not hide all other metrics, when they are needed most.
+	backlogWait = time.Second
+
+	// backlogStale is from what age on it is no longer told instead.
+	backlogStale = time.Minute
+)
+
+// commitSeconds is told by the embedded store. It is one for all configurations,
+// as the meters are.
+var commitSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
+	Namespace: metricNamespace, Subsystem: metricSubsystem, Name: "store_commit_duration_seconds",
+	Help:    "How long the store took to write and sync what was to be kept.",
+	Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+})
+
+func commitTook(d time.Duration) { commitSeconds.Observe(d.Seconds()) }
+
+var (
+	storeOpen   = gaugeDesc("store_open", "1 if the store is open and can be read, else 0.")
+	storeSize   = gaugeDesc("store_size_bytes", "Size of the store, free pages included.")
+	queueJobs   = gaugeDesc("queue_jobs", "Mails, changes and notices that wait.", "site", "kind")
+	queueOldest = gaugeDesc("queue_oldest_seconds", "For how long the oldest of them has been waiting; 0 if none waits.", "site", "kind")
+	relayExpiry = gaugeDesc("relay_certificate_expiry_timestamp_seconds", "When the certificate ends that the mail server of a site has shown last.", "site")
+)
+
+func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(metricNamespace, metricSubsystem, name), help, labels, nil)
+}
+
+// gauges tell how a configuration stands when they are asked.
+type gauges struct{ app *App }
+
+// Describe implements [prometheus.Collector].
+func (gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{storeOpen, storeSize, queueJobs, queueOldest, relayExpiry} {
+		ch <- d
+	}
+	commonAlarms.Describe(ch)
+	eventsDropped.Describe(ch)
+}
+
+// Collect implements [prometheus.Collector].
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	commonAlarms.Collect(ch)
+	eventsDropped.Collect(ch)
+	tell := func(d *prometheus.Desc, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	for site, expires := range g.app.certificates() {
+		tell(relayExpiry, float64(expires.Unix()), site)
+	}
+	now, seen := time.Now(), g.app.backlog.get(g.app.lookAtStore)
+	if !seen.open {
+		tell(storeOpen, 0)
+		return
+	}
+	tell(storeOpen, 1)
+	if seen.size > 0 {
+		tell(storeSize, float64(seen.size))
+	}
+	for _, q := range seen.queues {
+		tell(queueJobs, float64(q.Waiting), q.Site, q.Kind)
+		age := 0.0
+		if q.Waiting > 0 {
+			age = max(0, now.Sub(q.Oldest).Seconds())
+		}
+		tell(queueOldest, age, q.Site, q.Kind)
+	}
+}
+
+// certificates returns when those of the mail servers end, by site, as far as
+// one was seen.
+func (a *App) certificates() map[string]time.Time {
+	all := make(map[string]time.Time)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, s := range a.sites {
+		if m, ok := s.config.Mailer.(interface{ CertificateExpires() time.Time }); ok {
+			if at := m.CertificateExpires(); !at.IsZero() {
+				all[id] = at
+			}
+		}
+	}
+	return all
+}
+
+// An inventory is what is seen of a store at one time.
+type inventory struct {
+	open   bool
+	size   int64 // 0 if it is not known
+	queues []reset.Backlog
+}
+
+// lookAtStore opens nothing: where nobody has the store open, that is what is to
+// be told.
+func (a *App) lookAtStore(ctx context.Context) (i inventory) {
+	defer a.survive("counting the queues")
+	a.mu.Lock()
+	service, store := a.service, a.servedBy
+	a.mu.Unlock()
+	if service == nil {
+		return inventory{}
+	}
+	release, err := a.store.hold(store)
+	if err != nil {
+		return inventory{}
+	}
+	defer release()
+	queues, err := service.Backlog(ctx)
+	if err != nil {
+		return inventory{}
+	}
+	i = inventory{open: true, queues: queues}
+	if s, ok := store.inner.(interface{ Size() (int64, error) }); ok {
+		if i.size, err = s.Size(); err != nil {
+			i.size = 0
+		}
+	}
+	return i
+}
+
+// A memory keeps an inventory for a while. One look at a time is enough for
+// all who ask.
+type memory struct {
+	mu      sync.Mutex
+	seen    inventory
+	at      time.Time
+	looking chan struct{} // closed at the end of the look that is under way
+}
+
+// get returns what look has seen lately, or what it sees now. If that takes
+// long, what was seen within the last minute is told, and if there is nothing,
+// that the store does not answer.
+func (m *memory) get(look func(context.Context) inventory) inventory {
+	m.mu.Lock()
+	if !m.at.IsZero() && time.Since(m.at) < backlogAge {
+		defer m.mu.Unlock()
+		return m.seen
+	}
+	done := m.looking
+	if done == nil {
+		done = make(chan struct{})
+		m.looking = done
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), backlogAge)
+			defer cancel()
+			seen := look(ctx)
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.seen, m.at, m.looking = seen, time.Now(), nil
+			close(done)
+		}()
+	}
+	m.mu.Unlock()
+
+	patience := time.NewTimer(backlogWait)
+	defer patience.Stop()
+	select {
+	case <-done:
+	case <-patience.C:
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if time.Since(m.at) > backlogStale {
+		return inventory{}
+	}
+	return m.seen
+}
+
+// forget has the next one who asks look again.
+func (m *memory) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at = time.Time{}
+}
+
+// register shows a collector in the metrics of a configuration.
+func register(r prometheus.Registerer, c prometheus.Collector) error {
+	err := r.Register(c)
+	if _, again := errors.AsType[prometheus.AlreadyRegisteredError](err); again {
+		return nil
+	}
+	return err
+}
