@@ -39,3 +39,6 @@ func ReadDialect(d web.Dialect, block *caddyfile.Dispenser) (written map[string]
 	}
 	return written, lines, err
 }
+
+// Forget has the next scrape count what waits anew.
+func (a *App) Forget() { a.backlog.forget() }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
@@ -46,29 +47,49 @@ func gaugeDesc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(prometheus.BuildFQName(metricNamespace, metricSubsystem, name), help, labels, nil)
 }
 
-// gauges tell how a configuration stands when they are asked.
-type gauges struct{ app *App }
+// An exhibit shows the metrics of the configuration that runs. Caddy gives the
+// admin API to a new configuration before it tries that one: when it is refused,
+// it is its registry that is scraped, until the next reload. What that one would
+// say of itself is that no store is open, and somebody is woken up.
+type exhibit struct{ own *App }
 
-// Describe implements [prometheus.Collector].
-func (gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{storeOpen, storeSize, queueJobs, queueOldest, relayExpiry} {
-		ch <- d
-	}
-	commonAlarms.Describe(ch)
-	eventsDropped.Describe(ch)
-}
+// Describe implements [prometheus.Collector]. It names none: which sites there
+// are is known when they are collected.
+func (exhibit) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements [prometheus.Collector].
-func (g gauges) Collect(ch chan<- prometheus.Metric) {
+func (e exhibit) Collect(ch chan<- prometheus.Metric) {
+	app := running()
+	if app == nil {
+		app = e.own
+	}
+	app.meters.Range(func(_, m any) bool {
+		m.(*meter).collect(ch)
+		return true
+	})
 	commonAlarms.Collect(ch)
 	eventsDropped.Collect(ch)
+	app.collectGauges(ch)
+}
+
+// running returns the app of the configuration that runs, or nil.
+func running() *App {
+	a, err := caddy.ActiveContext().AppIfConfigured("password_reset")
+	if err != nil {
+		return nil
+	}
+	return a.(*App)
+}
+
+// collectGauges tells how a configuration stands at this moment.
+func (a *App) collectGauges(ch chan<- prometheus.Metric) {
 	tell := func(d *prometheus.Desc, value float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
 	}
-	for site, expires := range g.app.certificates() {
+	for site, expires := range a.certificates() {
 		tell(relayExpiry, float64(expires.Unix()), site)
 	}
-	now, seen := time.Now(), g.app.backlog.get(g.app.lookAtStore)
+	now, seen := time.Now(), a.backlog.get(a.lookAtStore)
 	if !seen.open {
 		tell(storeOpen, 0)
 		return

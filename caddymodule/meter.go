@@ -96,7 +96,7 @@ func newMeter(site string) *meter {
 		lost:       vector("requests_lost_total", "Requests that ended without a mail though one was due: the relay refused it for good, or its hour was over.", "outcome", lostOutcomes),
 		lookups:    vector("lookups_total", "Look-ups of a login in the directory.", "outcome", lookupOutcomes),
 		grants:     counter("grants_total", "Grants: links and codes that were made for accounts."),
-		opened:     counter("grants_opened_total", "Times that a link or code opened the page for the new password."),
+		opened:     counter("grants_opened_total", "Grants whose link or code has opened the page for the new password; a mail scanner may have been the first to look."),
 		cancelled:  counter("grants_cancelled_total", "Grants that their owners ended because they had not asked."),
 		revoked:    counter("grants_revoked_total", "Grants that the operator ended."),
 		accepted:   counter("changes_accepted_total", "New passwords that were stored here, to be handed to the app."),
@@ -121,24 +121,12 @@ func newMeter(site string) *meter {
 	return m
 }
 
-// collectors are what the meter consists of.
-func (m *meter) collectors() []prometheus.Collector {
-	return []prometheus.Collector{
+// collect shows what was counted.
+func (m *meter) collect(ch chan<- prometheus.Metric) {
+	for _, c := range []prometheus.Collector{
 		m.requests, m.lost, m.lookups, m.grants, m.opened, m.cancelled, m.revoked, m.accepted,
 		m.mails, m.changes, m.deliveries, m.limits, m.durations, m.alarms,
-	}
-}
-
-// Describe implements [prometheus.Collector].
-func (m *meter) Describe(ch chan<- *prometheus.Desc) {
-	for _, c := range m.collectors() {
-		c.Describe(ch)
-	}
-}
-
-// Collect implements [prometheus.Collector].
-func (m *meter) Collect(ch chan<- prometheus.Metric) {
-	for _, c := range m.collectors() {
+	} {
 		c.Collect(ch)
 	}
 }

@@ -22,6 +22,9 @@ func (o observer) Step(e reset.Event) {
 	if m, ok := o.app.meters.Load(e.Site); ok {
 		m.(*meter).step(e.Step)
 	}
+	if e.Step == reset.StepMailed {
+		e.Detail = "" // what the relay said: foreign text, for a trace only
+	}
 	o.audit.step(e)
 	o.events.offer(e)
 }
@@ -47,13 +50,10 @@ func (a *App) observe(ctx caddy.Context) error {
 		return err
 	}
 	a.observer = observer{app: a, audit: newAudit(ctx), events: events}
-	return register(ctx.GetMetricsRegistry(), gauges{a})
+	return register(ctx.GetMetricsRegistry(), exhibit{a})
 }
 
 // isLive tells whether the configuration has started as a whole.
-func (a *App) isLive() bool {
-	running, err := caddy.ActiveContext().AppIfConfigured("password_reset")
-	return err == nil && running == a
-}
+func (a *App) isLive() bool { return running() == a }
 
 var _ reset.Observer = observer{}

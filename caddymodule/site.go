@@ -96,13 +96,7 @@ func (a *App) newSite(ctx caddy.Context, h Handler) (s *site, err error) {
 			err = fmt.Errorf("site %s: %w", id, err)
 		}
 	}()
-	// A configuration that is refused has a registry of its own, which goes
-	// with it.
-	count := meterOf(id)
-	if err := register(ctx.GetMetricsRegistry(), count); err != nil {
-		return nil, err
-	}
-	a.meters.Store(id, count)
+	a.meters.Store(id, meterOf(id))
 	log := a.counting(ctx.Slogger()).With("site", id)
 	s = &site{
 		baseURL: strings.TrimSuffix(h.BaseURL, "/"),
