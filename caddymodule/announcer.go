@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -37,6 +38,7 @@ var eventsDropped = prometheus.NewCounter(prometheus.CounterOpts{
 // dropped and counted. Events are for hooks; the audit log is what is complete.
 type announcer struct {
 	ctx     caddy.Context
+	end     context.CancelFunc // of ctx, which ends with the configuration too
 	events  *caddyevents.App
 	survive func(doing string) // a panic
 	queue   chan reset.Event
@@ -47,7 +49,11 @@ func newAnnouncer(ctx caddy.Context, survive func(doing string)) (*announcer, er
 	if err != nil {
 		return nil, fmt.Errorf("getting Caddy's events: %w", err)
 	}
-	return &announcer{ctx: ctx, events: events.(*caddyevents.App), survive: survive, queue: make(chan reset.Event, maxWaiting)}, nil
+	// Caddy keeps the modules that a context belongs to in a slice that contexts
+	// made later write over, so that events of ours would name any module as
+	// their origin. Those of a new context name none.
+	clean, end := caddy.NewContext(ctx)
+	return &announcer{ctx: clean, end: end, events: events.(*caddyevents.App), survive: survive, queue: make(chan reset.Event, maxWaiting)}, nil
 }
 
 // offer has subscribers told of a step, and does not wait for them.
@@ -66,6 +72,7 @@ func (a *announcer) offer(e reset.Event) {
 // Caddy's events take none of it any more. Nobody waits for it to end, as nobody
 // can for a subscriber.
 func (a *announcer) run(live func() bool) {
+	defer a.end()
 	defer func() {
 		for range len(a.queue) {
 			<-a.queue

@@ -81,7 +81,7 @@ func TestEvents(t *testing.T) {
 	var names []string
 	for _, e := range heard() {
 		names = append(names, e.Name())
-		if e.Origin().CaddyModule().ID != "password_reset" {
+		if e.Origin() != nil {
 			t.Errorf("an event from %s", e.Origin().CaddyModule().ID)
 		}
 		if got := slices.Sorted(maps.Keys(e.Data)); !slices.Equal(got, []string{"at", "detail", "reference", "site", "step"}) {

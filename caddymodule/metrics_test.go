@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ type watched struct {
 	*world
 	site, broken string // their ids, which no other test has: counters outlive a configuration
 	relay        string // lines of the Caddyfile
+	certificate  *x509.Certificate
 }
 
 func newWatched(t *testing.T) *watched {
@@ -42,13 +44,14 @@ func newWatched(t *testing.T) *watched {
 	w.inbox.Close()
 	certified := httptest.NewTLSServer(http.NotFoundHandler())
 	certified.Close()
+	w.certificate = certified.Certificate()
 	var err error
 	w.inbox, err = demo.NewInbox(demo.InboxOptions{TLS: &tls.Config{Certificates: certified.TLS.Certificates}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.inbox.Close() })
-	ca := w.file("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certified.Certificate().Raw})))
+	ca := w.file("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.certificate.Raw})))
 	w.relay = fmt.Sprintf("smtp %s {\n tls starttls\n trusted_ca %s\n}", w.inbox.Addr(), ca)
 	if w.app, err = demo.NewApp(demo.Options{Secret: secret, Accounts: []demo.Account{
 		{ID: "1", Login: "alice", Email: "alice@example.com"},
@@ -269,6 +272,10 @@ func TestMetricsAfterJourney(t *testing.T) {
 		if got[name] != value {
 			t.Errorf("%s is %g, want %g", name, got[name], value)
 		}
+	}
+	expiry := got[fmt.Sprintf("relay_certificate_expiry_timestamp_seconds{site=%q}", w.site)]
+	if expiry != float64(w.certificate.NotAfter.Unix()) {
+		t.Errorf("the certificate of the relay ends at %g, want %s", expiry, w.certificate.NotAfter)
 	}
 	info, err := os.Stat(w.path("reset.db"))
 	if err != nil {
