@@ -21,6 +21,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/caddy-password-reset/caddy-password-reset/caddymodule"
 	"github.com/caddy-password-reset/caddy-password-reset/demo"
@@ -53,7 +54,7 @@ func newWatched(t *testing.T) *watched {
 	t.Cleanup(func() { w.inbox.Close() })
 	ca := w.file("ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: w.certificate.Raw})))
 	w.relay = fmt.Sprintf("smtp %s {\n tls starttls\n trusted_ca %s\n}", w.inbox.Addr(), ca)
-	if w.app, err = demo.NewApp(demo.Options{Secret: secret, Accounts: []demo.Account{
+	if w.app, err = demo.NewApp(demo.Options{Secret: secret, BcryptCost: bcrypt.MinCost, Accounts: []demo.Account{
 		{ID: "1", Login: "alice", Email: "alice@example.com"},
 		{ID: "2", Login: "bob", Email: "bob@example.com"},
 		{ID: "3", Login: "carol", Email: "carol@example.com"},

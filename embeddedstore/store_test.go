@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -42,6 +44,45 @@ func TestReopen(t *testing.T) {
 	mustPut(t, s, "b", "2")
 	if updates, commits := s.Updates(), s.Commits(); updates != 1 || commits != 1 {
 		t.Errorf("%d updates in %d commits since opening; want one in one", updates, commits)
+	}
+}
+
+// A commit is told of once, when it is on disk; what writes nothing is none.
+func TestCommitted(t *testing.T) {
+	path := newPath(t)
+	var took []time.Duration
+	s, err := embeddedstore.Open(t.Context(), embeddedstore.Options{Path: path, Committed: func(d time.Duration) { took = append(took, d) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	mustPut(t, s, "a", "1")
+	mustPut(t, s, "b", "2")
+	if err := s.Update(t.Context(), func(kv.Tx) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(t.Context(), func(tx kv.Tx) error { return errRefused }); err != errRefused {
+		t.Fatal(err)
+	}
+	size, err := s.Size()
+	info, stat := os.Stat(path)
+	if err != nil || stat != nil || size != info.Size() || size == 0 {
+		t.Errorf("Size = %d, %v; the file: %v, %v", size, err, info, stat)
+	}
+	commits := int(s.Commits())
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if commits != 2 || len(took) != commits {
+		t.Errorf("told of %d commits of %d, want 2", len(took), commits)
+	}
+	for _, d := range took {
+		if d <= 0 || d > time.Since(begun) {
+			t.Errorf("a commit took %s", d)
+		}
+	}
+	if _, err := s.Size(); err == nil {
+		t.Error("a store that is closed has a size")
 	}
 }
 

@@ -87,7 +87,9 @@ func (c *Call) Start(s Start) (reset.Finding, error) {
 	}
 	reference, err := c.site.Request(c.x.r.Context(), r)
 	c.x.tell(OutcomeAccepted, err)
-	c.x.told.Reference = reference
+	if !s.Reveal || !c.trusted { // else only logins with an account have one
+		c.x.told.Reference = reference
+	}
 	if _, often := errors.AsType[*reset.LimitError](err); often {
 		c.Note("no_mail", "this address has asked too often")
 		return reset.Found, nil
