@@ -151,6 +151,7 @@ func asAPIError(err error) error {
 		status = http.StatusConflict
 	case errors.Is(err, reset.ErrLogin):
 		status = http.StatusBadRequest
+		err = errors.New("that is no login: it is empty, too long, or holds characters that no login has")
 	case errors.Is(err, reset.ErrUnavailable), errors.Is(err, errStore):
 		status = http.StatusServiceUnavailable
 	}
@@ -191,15 +192,10 @@ type subject struct {
 
 // onSubject reads a request of the help desk and runs fn with its site.
 func (r adminRequest) onSubject(w http.ResponseWriter, fn func(site *reset.Site, login string) error) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAdminBody))
-	if err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("reading body: %w", err)}
-	}
 	var s subject
-	if o, err := strictjson.Parse(body); err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf(`body: %w; write {"site": "…", "login": "…"}`, err)}
-	} else if err := errors.Join(unmarshal(o, "site", &s.Site), unmarshal(o, "login", &s.Login)); err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
+	members := map[string]*string{"site": &s.Site, "login": &s.Login}
+	if err := r.read(w, members, `{"site": "…", "login": "…"}`); err != nil {
+		return err
 	}
 	id, err := r.app.oneSite(s.Site)
 	if err != nil {
@@ -208,13 +204,28 @@ func (r adminRequest) onSubject(w http.ResponseWriter, fn func(site *reset.Site,
 	return r.app.onService(r.Context(), func(service *reset.Service) error { return fn(service.Site(id), s.Login) })
 }
 
-func unmarshal(o strictjson.Object, name string, into *string) error {
-	raw, ok := o[name]
-	if !ok {
-		return nil
+// read reads a body that is an object of strings. A member that was misspelt would
+// leave it to another site, so there is none but these. What is wrong is told
+// without quoting it: it may be a login.
+func (r adminRequest) read(w http.ResponseWriter, members map[string]*string, like string) error {
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAdminBody))
+	if errors.As(err, new(*http.MaxBytesError)) {
+		return caddy.APIError{HTTPStatus: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("the body is longer than %d bytes", maxAdminBody)}
 	}
-	if json.Unmarshal(raw, into) != nil {
-		return fmt.Errorf("%s is no string", name)
+	var o strictjson.Object
+	if err == nil {
+		o, err = strictjson.Parse(text)
+	}
+	for name := range o {
+		value, ok := o.Text(name)
+		if into := members[name]; into != nil && ok {
+			*into = value
+		} else {
+			err = errors.New("a member is unknown or no string")
+		}
+	}
+	if err != nil {
+		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("body: %w; write %s", err, like)}
 	}
 	return nil
 }

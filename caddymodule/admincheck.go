@@ -2,35 +2,22 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
-
-	"github.com/caddyserver/caddy/v2"
-
-	"github.com/caddy-password-reset/caddy-password-reset/strictjson"
 )
 
 // serveCheck walks the way of the running configuration and writes a finding a
 // line, as they come (application/x-ndjson).
 func serveCheck(w http.ResponseWriter, r adminRequest) error {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAdminBody))
-	if err != nil {
-		return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("reading body: %w", err)}
-	}
 	var only, to, selector string
-	if len(body) > 0 {
-		o, err := strictjson.Parse(body)
-		if err == nil {
-			err = errors.Join(unmarshal(o, "site", &only), unmarshal(o, "to", &to), unmarshal(o, "dkim_selector", &selector))
-		}
-		if err != nil {
-			return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf(`body: %w; write {"site": "…", "to": "…"}, or nothing`, err)}
+	if r.ContentLength != 0 {
+		members := map[string]*string{"site": &only, "to": &to, "dkim_selector": &selector}
+		if err := r.read(w, members, `{"site": "…", "to": "…"}, or nothing`); err != nil {
+			return err
 		}
 	}
 	if only != "" {
+		var err error
 		if only, err = r.app.oneSite(only); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
@@ -93,6 +94,7 @@ func serveJobs(w http.ResponseWriter, r adminRequest) error {
 	if err != nil {
 		return err
 	}
+	slices.SortStableFunc(all.Jobs, func(a, b shownJob) int { return a.Due.Compare(b.Due) })
 	return answer(w, http.StatusOK, all)
 }
 

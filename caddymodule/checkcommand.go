@@ -55,6 +55,7 @@ does not count. Status 2: there was nothing to check.`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.site, "site", "", "check only the site with this `id`")
+	_ = cmd.RegisterFlagCompletionFunc("site", f.completeSite) // fails if there is no such flag
 	cmd.Flags().StringVar(&f.to, "to", "", "send a test mail to this `address`")
 	cmd.Flags().StringVar(&f.selector, "dkim-selector", "", "`selector` of the key that the mail server signs with (DKIM)")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
@@ -100,15 +101,15 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 
 // sit takes a seat at the Caddy that runs, unless a configuration is named.
 func (f *checkFlags) sit(ctx context.Context) (*seat, error) {
-	config, err := f.load()
+	v, err := f.venue()
 	if err != nil {
 		return nil, err
 	}
-	s, err := f.running(ctx, config)
+	s, err := v.running(ctx)
 	if f.config == "" && (s != nil || err != nil) {
 		return s, err
 	}
-	about, err := provision(config)
+	about, err := provision(v.config)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (f *checkFlags) sit(ctx context.Context) (*seat, error) {
 			about.inUse = status.Store.Key
 		}
 	}
-	return about.seat(), nil
+	return about.seat(v), nil
 }
 
 // ask reads the findings as they come.

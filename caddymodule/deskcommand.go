@@ -19,6 +19,14 @@ func (f *deskFlags) add(cmd *cobra.Command) {
 	f.seatFlags.add(cmd)
 	cmd.Flags().StringVar(&f.site, "site", "", "`id` of the site, if there are several")
 	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON, as the admin endpoint answers")
+	_ = cmd.RegisterFlagCompletionFunc("site", f.completeSite) // fails if there is no such flag
+}
+
+// onLogin makes it a command about one login.
+func (f *deskFlags) onLogin(cmd *cobra.Command) *cobra.Command {
+	f.add(cmd)
+	takes(cmd, cobra.NoFileCompletions)
+	return cmd
 }
 
 // ask takes a seat and sends a login there.
@@ -41,7 +49,6 @@ had asked. They go to the address that the directory has, and are not shown.
 Who is on the telephone may not be the owner: this helps nobody else.`,
 		Example: `  caddy password-reset send alice@example.com
   caddy password-reset trace alice@example.com`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var done shownSending
 			s, err := f.ask(cmd.Context(), "send", args[0], &done)
@@ -60,8 +67,7 @@ Who is on the telephone may not be the owner: this helps nobody else.`,
 			return nil
 		},
 	}
-	f.add(cmd)
-	return cmd
+	return f.onLogin(cmd)
 }
 
 func revokeCommand() *cobra.Command {
@@ -79,7 +85,6 @@ still arrive there.
 Codes that are off because too many were guessed are on again with the next
 mail.`,
 		Example: `  caddy password-reset revoke alice@example.com`,
-		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var done shownRevocation
 			if _, err := f.ask(cmd.Context(), "revoke", args[0], &done); err != nil {
@@ -96,8 +101,7 @@ mail.`,
 			return nil
 		},
 	}
-	f.add(cmd)
-	return cmd
+	return f.onLogin(cmd)
 }
 
 // several is a number of things.

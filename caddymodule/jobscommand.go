@@ -1,8 +1,10 @@
 package caddymodule
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,7 +18,7 @@ func jobsCommand() *cobra.Command {
 A job is durable work with a deadline: a mail that waits for the directory or
 the mail server, a new password that waits for the app, a notice of what became
 of one. Without a command, jobs lists them.`,
-		Example: `  caddy password-reset jobs list
+		Example: `  caddy password-reset jobs
   caddy password-reset jobs retry AZqkXb8yQ1uJt3mVfP0cLw`,
 		Args: cobra.NoArgs,
 	}
@@ -67,13 +69,27 @@ func printJobs(p *printer, jobs []shownJob, now time.Time) {
 		p.printf("nothing waits\n")
 		return
 	}
-	p.printf("%-22s  %-6s  %-9s  %8s  %8s  %8s  %s\n", "JOB", "KIND", "REFERENCE", "WAITS", "ATTEMPTS", "NEXT", "LAST OUTCOME")
+	// The site stands there only where it tells something.
+	width := 0
+	for _, j := range jobs {
+		if j.Site != jobs[0].Site {
+			width = max(width, len(j.Site), len(jobs[0].Site), len("SITE"))
+		}
+	}
+	site := func(name string) string {
+		if width == 0 {
+			return ""
+		}
+		return fmt.Sprintf("%-*s  ", width, name)
+	}
+	p.printf("%-22s  %s%-6s  %-9s  %8s  %8s  %8s  %s\n", "JOB", site("SITE"), "KIND", "REFERENCE", "WAITS", "ATTEMPTS", "NEXT", "LAST OUTCOME")
 	for _, j := range jobs {
 		next := lasting(j.Due.Sub(now))
 		if j.Trying {
-			next = "now"
+			next = "running"
 		}
-		p.printf("%-22s  %-6s  %-9s  %8s  %8d  %8s  %s\n", j.ID, j.Kind, j.Reference, lasting(now.Sub(j.Queued)), j.Attempts, next, j.Cause)
+		line := fmt.Sprintf("%-22s  %s%-6s  %-9s  %8s  %8d  %8s  %s", j.ID, site(j.Site), j.Kind, j.Reference, lasting(now.Sub(j.Queued)), j.Attempts, next, j.Cause)
+		p.printf("%s\n", strings.TrimRight(line, " "))
 	}
 }
 
@@ -97,7 +113,6 @@ func jobShowCommand() *cobra.Command {
 		Short:   "Shows one job",
 		Long:    "\nShows one job: when it was queued, when it is tried next, until when, and why\nits last attempt came to nothing.",
 		Example: `  caddy password-reset jobs show AZqkXb8yQ1uJt3mVfP0cLw`,
-		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := f.open(cmd.Context())
 			if err != nil {
@@ -117,13 +132,13 @@ func jobShowCommand() *cobra.Command {
 		},
 	}
 	f.add(cmd)
+	takes(cmd, f.completeJob)
 	return cmd
 }
 
 // steer is a command that does something to one job.
 func steer(cmd *cobra.Command, method, suffix, done string) *cobra.Command {
 	var f seatFlags
-	cmd.Args = cobra.ExactArgs(1)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := f.open(cmd.Context())
 		if err != nil {
@@ -136,6 +151,7 @@ func steer(cmd *cobra.Command, method, suffix, done string) *cobra.Command {
 		return nil
 	}
 	f.add(cmd)
+	takes(cmd, f.completeJob)
 	return cmd
 }
 

@@ -8,9 +8,12 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
 )
 
 // quiet is how Caddy logs while a command runs: what is wrong, and nothing else.
@@ -37,7 +40,7 @@ func provision(config []byte) (seated, error) {
 	c.Logging = quiet()
 	ctx, err := caddy.ProvisionContext(&c)
 	if err != nil {
-		return seated{}, err
+		return seated{}, fmt.Errorf("the configuration does not load here: %s", withoutWay(err))
 	}
 	app, err := ctx.AppIfConfigured("password_reset")
 	if errors.Is(err, caddy.ErrNotConfigured) {
@@ -49,10 +52,43 @@ func provision(config []byte) (seated, error) {
 	return seated{app: app.(*App), config: ctx}, nil
 }
 
-// seat is one at a configuration that no Caddy runs.
-func (about seated) seat() *seat {
+// withoutWay leaves out how Caddy came to a module of ours that it could not load:
+// a line of names that are no operator's.
+func withoutWay(err error) string {
+	text := err.Error()
+	for _, module := range []string{"http.handlers.password_reset", "password_reset"} {
+		if _, cause, ok := strings.Cut(text, "provision "+module+": "); ok {
+			return cause
+		}
+	}
+	return text
+}
+
+// localSeat works on the store of a configuration that no Caddy runs.
+func localSeat(v venue) (*seat, error) {
+	about, err := provision(v.config)
+	if err != nil {
+		return nil, err
+	}
+	return about.seat(v), about.app.mayUseStore()
+}
+
+// seat is one at a configuration of this process.
+func (about seated) seat(v venue) *seat {
 	api := &AdminAPI{find: func() (seated, error) { return about, nil }}
-	return &seat{client: &http.Client{Transport: inProcess{api}}}
+	return &seat{client: &http.Client{Transport: inProcess{api, v}}}
+}
+
+// explain says what to do where a Caddy that cannot be asked has the store open.
+func (v venue) explain(err error) string {
+	switch {
+	case !errors.Is(err, embeddedstore.ErrInUse):
+		return err.Error()
+	case v.address == "":
+		return "a Caddy runs that no command can ask, since it has `admin off`: write `admin unix//run/caddy/admin.sock` in its global options and restart it"
+	default:
+		return fmt.Sprintf("something else has the store open, and no Caddy answers at %s: name the admin endpoint of the Caddy that runs with --address, or wait for another command to end", v.address)
+	}
 }
 
 var errNoStoreYet = errors.New("there is no store yet")
@@ -69,7 +105,7 @@ func (a *App) mayUseStore() error {
 		return fmt.Errorf("%w at %s: Caddy makes it when it first runs", errNoStoreYet, b.path)
 	}
 	if err != nil {
-		return fmt.Errorf("looking at the store: %w", err)
+		return fmt.Errorf("looking at the store: %w; run this command as the user that Caddy runs as", err)
 	}
 	if owner, mine := ownedByMe(info); !mine {
 		return fmt.Errorf("the store %s belongs to the user with id %d; run this command as that user, for example: sudo -u '#%[2]d' caddy password-reset …", b.path, owner)
@@ -78,7 +114,10 @@ func (a *App) mayUseStore() error {
 }
 
 // inProcess answers requests of a command within its process.
-type inProcess struct{ api *AdminAPI }
+type inProcess struct {
+	api   *AdminAPI
+	venue venue
+}
 
 func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, out := io.Pipe()
@@ -94,7 +133,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 				e = caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
 			}
 			w.WriteHeader(e.HTTPStatus)
-			err = json.NewEncoder(w).Encode(map[string]string{"error": e.Error()})
+			err = json.NewEncoder(w).Encode(map[string]string{"error": p.venue.explain(e.Err)})
 		}
 		w.WriteHeader(http.StatusOK)
 		out.CloseWithError(err)

@@ -8,9 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"syscall"
 
@@ -37,33 +37,54 @@ func (f *seatFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.address, "address", "", "`address` of the admin endpoint, if no configuration is named")
 }
 
-// load reads the configuration, if there is one.
-func (f *seatFlags) load() (config []byte, err error) {
+// A venue is what the flags of a command lead to.
+type venue struct {
+	config  []byte // nil: there is none
+	address string // of the admin endpoint; "": it is off
+	named   bool   // by a flag, without a configuration
+}
+
+// venue reads the configuration, if there is one.
+func (f *seatFlags) venue() (venue, error) {
 	if f.address != "" && f.config == "" {
-		return nil, nil
+		return venue{address: f.address, named: true}, nil
 	}
 	if err := quieten(); err != nil {
-		return nil, err
+		return venue{}, err
 	}
-	config, _, _, err = caddycmd.LoadConfig(f.config, f.adapter)
-	return config, err
+	config, _, _, err := caddycmd.LoadConfig(f.config, f.adapter)
+	if err != nil {
+		return venue{}, err
+	}
+	var settings struct {
+		Admin caddy.AdminConfig `json:"admin"`
+	}
+	if config != nil {
+		if err := json.Unmarshal(config, &settings); err != nil {
+			return venue{}, fmt.Errorf("reading configuration: %w", err)
+		}
+	}
+	if f.address == "" && settings.Admin.Disabled {
+		return venue{config: config}, nil
+	}
+	address, err := caddy.NewReplacer().ReplaceOrErr(cmp.Or(f.address, settings.Admin.Listen), true, true)
+	if err != nil {
+		return venue{}, fmt.Errorf("reading the address of the admin endpoint: %w", err)
+	}
+	return venue{config: config, address: cmp.Or(address, caddy.DefaultAdminListen)}, nil
 }
 
 // open takes a seat: at the Caddy that runs, or where none does at the store.
 func (f *seatFlags) open(ctx context.Context) (*seat, error) {
-	config, err := f.load()
+	v, err := f.venue()
 	if err != nil {
 		return nil, err
 	}
-	s, err := f.running(ctx, config)
+	s, err := v.running(ctx)
 	if s != nil || err != nil {
 		return s, err
 	}
-	about, err := provision(config)
-	if err != nil {
-		return nil, err
-	}
-	return about.seat(), about.app.mayUseStore()
+	return localSeat(v)
 }
 
 // openToRestore is open where there may be no store yet.
@@ -77,33 +98,28 @@ func (f *seatFlags) openToRestore(ctx context.Context) (*seat, error) {
 
 // running takes a seat at the Caddy that runs; nil if none does and there is a
 // configuration to go by.
-func (f *seatFlags) running(ctx context.Context, config []byte) (*seat, error) {
-	var settings struct {
-		Admin caddy.AdminConfig `json:"admin"`
-	}
-	if config != nil {
-		if err := json.Unmarshal(config, &settings); err != nil {
-			return nil, fmt.Errorf("reading configuration: %w", err)
-		}
-	}
-	address := cmp.Or(f.address, settings.Admin.Listen, caddy.DefaultAdminListen)
-	if f.address != "" || !settings.Admin.Disabled {
-		s, err := remoteSeat(ctx, address)
+func (v venue) running(ctx context.Context) (*seat, error) {
+	if v.address != "" {
+		s, err := remoteSeat(ctx, v.address)
 		if err == nil || !isAway(err) {
 			return s, err
 		}
 	}
-	if config == nil {
-		return nil, fmt.Errorf("no Caddy answers at %s, and there is no Caddyfile in this folder; name one with --config", address)
+	switch {
+	case v.config != nil:
+		return nil, nil
+	case v.named:
+		return nil, fmt.Errorf("no Caddy answers at %s; to work on the store itself, name the configuration with --config", v.address)
+	default:
+		return nil, fmt.Errorf("no Caddy answers at %s, and there is no Caddyfile in this folder; name one with --config", v.address)
 	}
-	return nil, nil
 }
 
 // remoteSeat finds out whether Caddy answers at an address.
 func remoteSeat(ctx context.Context, address string) (*seat, error) {
 	a, err := caddy.ParseNetworkAddress(address)
 	if err != nil || a.PortRangeSize() > 1 {
-		return nil, fmt.Errorf("%s is no address of an admin endpoint", address)
+		return nil, fmt.Errorf("%s is no address of an admin endpoint; write one like localhost:2019 or unix//run/caddy/admin.sock", address)
 	}
 	target := a.JoinHostPort(0)
 	if a.IsUnixNetwork() {
@@ -117,9 +133,13 @@ func remoteSeat(ctx context.Context, address string) (*seat, error) {
 	if !a.IsUnixNetwork() {
 		s.client.Transport = originTransport{s.client.Transport, target}
 	}
-	if err := s.call(ctx, http.MethodGet, "status", nil, nil); err != nil && !errors.As(err, new(*seatError)) {
+	err = s.call(ctx, http.MethodGet, "status", nil, nil)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("asking Caddy at %s: permission denied; run this command as the user that Caddy runs as", address)
+	case err != nil && !errors.As(err, new(*seatError)):
 		return nil, fmt.Errorf("asking Caddy at %s: %w", address, err)
-	} else if err != nil {
+	case err != nil:
 		return nil, err
 	}
 	return s, nil
@@ -127,7 +147,7 @@ func remoteSeat(ctx context.Context, address string) (*seat, error) {
 
 // isAway reports whether nobody listens.
 func isAway(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, os.ErrNotExist)
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist)
 }
 
 // originTransport asks as Caddy's own commands do: its admin endpoint checks host

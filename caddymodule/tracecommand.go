@@ -46,7 +46,6 @@ A page that was opened, but not used, is forgotten when Caddy restarts; a
 program that checks mails may have been the one who opened it.`,
 		Example: `  caddy password-reset trace alice@example.com
   caddy password-reset trace alice --site app.example.com --json`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var t shownTrace
 			if _, err := f.ask(cmd.Context(), "trace", args[0], &t); err != nil {
@@ -59,8 +58,7 @@ program that checks mails may have been the one who opened it.`,
 			return nil
 		},
 	}
-	f.add(cmd)
-	return cmd
+	return f.onLogin(cmd)
 }
 
 func printTrace(p *printer, t shownTrace) {
@@ -78,13 +76,13 @@ func printTrace(p *printer, t shownTrace) {
 			if s.Detail != "" {
 				line += " (" + s.Detail + ")"
 			}
-			p.printf("  %s  %-10s  %s\n", stamp(s.At), p.step(s.Step), line)
+			p.printf("  %s  %s  %s\n", stamp(s.At), p.step(s.Step), line)
 		}
 		if r.OpenUntil != nil {
-			p.printf("  %s  %-10s  the link works until then\n", stamp(*r.OpenUntil), "")
+			p.printf("  %s  until then  the link works\n", stamp(*r.OpenUntil))
 		}
 		for _, j := range r.Waiting {
-			p.printf("  %s  %-10s  %s\n", stamp(j.Due), p.warn("waiting"), j.next())
+			p.printf("  %s  %s  %s\n", stamp(j.Due), p.warn(fmt.Sprintf("%-10s", "waiting")), j.next())
 		}
 	}
 }

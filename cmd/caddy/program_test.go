@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // buildDir is the folder of the programs that several tests share.
@@ -44,7 +46,15 @@ func build(path string, flags ...string) error {
 	return nil
 }
 
+// TestMain lets the test program be Caddy, for the scripts.
 func TestMain(m *testing.M) {
+	testscript.Main(allTests{m}, map[string]func(){"caddy": main})
+}
+
+// allTests are the tests of this package, with what goes before and after them.
+type allTests struct{ *testing.M }
+
+func (m allTests) Run() int {
 	flag.Parse()
 	told := false
 	flag.Visit(func(f *flag.Flag) { told = told || f.Name == "test.parallel" })
@@ -53,11 +63,11 @@ func TestMain(m *testing.M) {
 		// can do so at once. With the race detector they work.
 		_ = flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0)))
 	}
-	code := m.Run()
+	code := m.M.Run()
 	if builtIn != "" {
 		os.RemoveAll(builtIn)
 	}
-	os.Exit(code)
+	return code
 }
 
 // binary returns the path of the built program.
