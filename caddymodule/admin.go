@@ -147,8 +147,10 @@ func asAPIError(err error) error {
 		return err
 	case errors.Is(err, reset.ErrJob):
 		status = http.StatusNotFound
+		err = errors.New("no job with this id waits: it has ended, or never was")
 	case errors.Is(err, reset.ErrJobBusy):
 		status = http.StatusConflict
+		err = fmt.Errorf("%w; wait for what becomes of that", err)
 	case errors.Is(err, reset.ErrLogin):
 		status = http.StatusBadRequest
 		err = errors.New("that is no login: it is empty, too long, or holds characters that no login has")

@@ -127,7 +127,7 @@ func jobShowCommand() *cobra.Command {
 			}
 			p := newPrinter(cmd.OutOrStdout())
 			p.printf("%s  %s  %s\n", p.bold(j.ID), j.Kind, j.Reference)
-			p.printf("  site      %s\n  queued    %s\n  next      %s\n  deadline  %s\n  %s\n", j.Site, stamp(j.Queued), stamp(j.Due), stamp(j.Deadline), j.next())
+			p.printf("  site      %s\n  queued    %s\n  next      %s\n  deadline  %s\n  %s\n", j.Site, stamp(j.Queued), j.when(), stamp(j.Deadline), j.next())
 			return nil
 		},
 	}
@@ -136,8 +136,9 @@ func jobShowCommand() *cobra.Command {
 	return cmd
 }
 
-// steer is a command that does something to one job.
-func steer(cmd *cobra.Command, method, suffix, done string) *cobra.Command {
+// steer is a command that does something to one job, and what it prints where Caddy
+// runs and where it does not.
+func steer(cmd *cobra.Command, method, suffix, done, stopped string) *cobra.Command {
 	var f seatFlags
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		s, err := f.open(cmd.Context())
@@ -146,6 +147,9 @@ func steer(cmd *cobra.Command, method, suffix, done string) *cobra.Command {
 		}
 		if err := s.call(cmd.Context(), method, "jobs/"+url.PathEscape(args[0])+suffix, nil, nil); err != nil {
 			return err
+		}
+		if !s.running {
+			done = stopped
 		}
 		newPrinter(cmd.OutOrStdout()).printf("%s\n", done)
 		return nil
@@ -161,7 +165,7 @@ func jobRetryCommand() *cobra.Command {
 		Short:   "Tries a job now",
 		Long:    "\nMakes a job due now, as when the mail server or the app is back: by itself it is\ntried again after minutes or, a change, after hours.",
 		Example: `  caddy password-reset jobs retry AZqkXb8yQ1uJt3mVfP0cLw`,
-	}, http.MethodPost, "/retry", "due now")
+	}, http.MethodPost, "/retry", "it is tried now", "it is tried when Caddy runs")
 }
 
 func jobDropCommand() *cobra.Command {
@@ -173,5 +177,5 @@ Ends a job without another attempt. A mail is not sent. A new password is not
 handed to the app: its link ends, and its owner is told by mail that the old
 password stands.`,
 		Example: `  caddy password-reset jobs drop AZqkXb8yQ1uJt3mVfP0cLw`,
-	}, http.MethodDelete, "", "dropped")
+	}, http.MethodDelete, "", "dropped", "dropped")
 }

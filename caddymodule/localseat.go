@@ -67,6 +67,9 @@ func withoutWay(err error) string {
 // localSeat works on the store of a configuration that no Caddy runs.
 func localSeat(v venue) (*seat, error) {
 	about, err := provision(v.config)
+	if err != nil && v.address != "" {
+		return nil, fmt.Errorf("no Caddy answers at %s, and %w", v.address, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -78,13 +78,21 @@ func printTrace(p *printer, t shownTrace) {
 			}
 			p.printf("  %s  %s  %s\n", stamp(s.At), p.step(s.Step), line)
 		}
+		for _, j := range r.Waiting {
+			p.printf("  %-19s  %s  %s\n", j.when(), p.warn(fmt.Sprintf("%-10s", "waiting")), j.next())
+		}
 		if r.OpenUntil != nil {
 			p.printf("  %s  until then  the link works\n", stamp(*r.OpenUntil))
 		}
-		for _, j := range r.Waiting {
-			p.printf("  %s  %s  %s\n", stamp(j.Due), p.warn(fmt.Sprintf("%-10s", "waiting")), j.next())
-		}
 	}
+}
+
+// when says when a job is tried.
+func (j shownJob) when() string {
+	if j.Trying {
+		return "right now"
+	}
+	return stamp(j.Due)
 }
 
 // next says what a job waits for.

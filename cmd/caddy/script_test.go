@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -93,9 +94,14 @@ func setUpScript(env *testscript.Env) error {
 		return err
 	}
 	env.Defer(func() { p.inbox.Close() })
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // nobody accepts, so nobody is greeted
+	if err != nil {
+		return err
+	}
+	env.Defer(func() { silent.Close() })
 	for name, address := range map[string]string{
-		"SITE": freeAddress(t), "ADMIN": freeAddress(t), "NOBODY": freeAddress(t),
-		"APP": app.URL, "RELAY": p.inbox.Addr(),
+		"SITE": freeAddress(t), "OTHER": freeAddress(t), "NOBODY": freeAddress(t),
+		"APP": app.URL, "RELAY": p.inbox.Addr(), "SILENT": silent.Addr().String(),
 	} {
 		env.Setenv(name, address)
 		p.names[address] = name

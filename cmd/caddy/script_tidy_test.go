@@ -25,7 +25,7 @@ var (
 	tidyStamp     = regexp.MustCompile(`\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b`)
 	tidyJob       = regexp.MustCompile(`\bA[A-Za-z0-9_-]{20}[A-Za-z0-9_]\b`)
 	tidyReference = regexp.MustCompile(`\b[0-9A-Z]{4}-[0-9A-Z]{4}\b`)
-	tidyLength    = regexp.MustCompile(`  +((\d+h)?\d+m|\d+h|\d+s)\b`) // of time, in a column
+	tidyLength    = regexp.MustCompile(`   +((\d+h)?\d+m|\d+h|\d+s|now)\b`) // of time, in a column of eight
 	tidyAddress   = regexp.MustCompile(`\b127\.0\.0\.1:\d+\b`)
 )
 
@@ -56,11 +56,11 @@ func (t *tidier) number(kind string) func(string) string {
 func TestTidy(t *testing.T) {
 	in := `KXRD-7M2P at http://127.0.0.1:4001/x and 127.0.0.1:4001, 127.0.0.1:9
   2026-01-02 03:04:05  {"at": "2026-01-02T03:04:05.123Z"} /tmp/w/reset.db
-  AZqkXb8yQ1uJt3mVfP0cLw  KXRD-7M2P       12s     1h5m
+  AZqkXb8yQ1uJt3mVfP0cLw  KXRD-7M2P       12s     1h5m       now
   AZqkXb8yQ1uJt3mVfP0cLx  AAAA-7M2P        2m  the last 30s`
 	want := `REF-00003 at APP/x and APP, 127.0.0.1:PORT
   YYYY-MM-DD hh:mm:ss  {"at": "TIME"} WORK/reset.db
-  JOB-000000000000000001  REF-00003      TIME     TIME
+  JOB-000000000000000001  REF-00003      TIME     TIME      TIME
   JOB-000000000000000002  REF-00004      TIME  the last 30s`
 	if got := newTidier(map[string]string{"/tmp/w": "WORK", "http://127.0.0.1:4001": "APP"}).tidy(in); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
