@@ -137,6 +137,8 @@ func whatRuns() (seated, error) {
 	return seated{app: app.(*App), config: ctx, running: true}, nil
 }
 
+var errNoJob = errors.New("no job with this id waits: it has ended, or never was")
+
 // asAPIError gives an error the status that a client can act on.
 func asAPIError(err error) error {
 	status := http.StatusInternalServerError
@@ -147,7 +149,7 @@ func asAPIError(err error) error {
 		return err
 	case errors.Is(err, reset.ErrJob):
 		status = http.StatusNotFound
-		err = errors.New("no job with this id waits: it has ended, or never was")
+		err = errNoJob
 	case errors.Is(err, reset.ErrJobBusy):
 		status = http.StatusConflict
 		err = fmt.Errorf("%w; wait for what becomes of that", err)

@@ -106,6 +106,15 @@ func lasting(d time.Duration) string {
 	}
 }
 
+// jobPath is where a job is found. What is no id is not sent: ".." would lead to
+// something else.
+func jobPath(id string) (string, error) {
+	if id == "" || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+		return "", errNoJob
+	}
+	return "jobs/" + id, nil
+}
+
 func jobShowCommand() *cobra.Command {
 	var f deskFlags
 	cmd := &cobra.Command{
@@ -114,12 +123,16 @@ func jobShowCommand() *cobra.Command {
 		Long:    "\nShows one job: when it was queued, when it is tried next, until when, and why\nits last attempt came to nothing.",
 		Example: `  caddy password-reset jobs show AZqkXb8yQ1uJt3mVfP0cLw`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := jobPath(args[0])
+			if err != nil {
+				return err
+			}
 			s, err := f.open(cmd.Context())
 			if err != nil {
 				return err
 			}
 			var j shownJob
-			if err := s.call(cmd.Context(), http.MethodGet, "jobs/"+url.PathEscape(args[0]), nil, &j); err != nil {
+			if err := s.call(cmd.Context(), http.MethodGet, path, nil, &j); err != nil {
 				return err
 			}
 			if f.json {
@@ -141,11 +154,15 @@ func jobShowCommand() *cobra.Command {
 func steer(cmd *cobra.Command, method, suffix, done, stopped string) *cobra.Command {
 	var f seatFlags
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		path, err := jobPath(args[0])
+		if err != nil {
+			return err
+		}
 		s, err := f.open(cmd.Context())
 		if err != nil {
 			return err
 		}
-		if err := s.call(cmd.Context(), method, "jobs/"+url.PathEscape(args[0])+suffix, nil, nil); err != nil {
+		if err := s.call(cmd.Context(), method, path+suffix, nil, nil); err != nil {
 			return err
 		}
 		if !s.running {

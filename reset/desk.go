@@ -81,14 +81,41 @@ func (s *Site) Revoke(ctx context.Context, login string) (Revocation, error) {
 	if done.Mails, err = s.revokeMails(ctx, login, keys); err != nil {
 		return done, err
 	}
+	ended := make(map[id]bool)
 	for _, key := range keys {
-		links, changes, err := s.revokeRecord(ctx, key)
+		links, change, err := s.revokeRecord(ctx, key)
 		if err != nil {
 			return done, err
 		}
-		done.Links, done.Changes = done.Links+links, done.Changes+changes
+		done.Links += links
+		if !change.isZero() {
+			ended[change] = true
+		}
 	}
-	return done, nil
+	done.Changes = len(ended)
+	return done, s.dropEnded(ctx, ended)
+}
+
+// dropEnded removes the jobs of changes that have ended. They would end by
+// themselves, but perhaps hours later, and an operator would see them wait until
+// then. One that is being tried is left to its attempt, which may still be applied.
+func (s *Site) dropEnded(ctx context.Context, ended map[id]bool) error {
+	var found []*heldJob
+	err := s.eachRow(ctx, jobChange, func(row kv.Pair) bool {
+		if h, err := readJob(jobChange, row); err == nil && ended[h.Change] && h.Holder == "" && !h.isBusy(s) {
+			found = append(found, h)
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	for _, h := range found {
+		if err := s.finish(ctx, h, nil); err != nil && !errors.Is(err, errStale) {
+			return err
+		}
+	}
+	return nil
 }
 
 // errMoving says that mails of a login went out while it was revoked.
@@ -134,12 +161,12 @@ func (s *Site) dropMails(ctx context.Context, login string, keys [][]byte, gone 
 	return n, nil
 }
 
-func (s *Site) revokeRecord(ctx context.Context, key []byte) (links, changes int, err error) {
+func (s *Site) revokeRecord(ctx context.Context, key []byte) (links int, change id, err error) {
 	now := time.Now()
 	notice := s.newNotice(LetterFailed, Account{}, "", now)
 	var ended []string
 	err = s.persist(ctx, func(tx kv.Tx) error {
-		links, changes, ended = 0, 0, nil
+		links, change, ended = 0, id{}, nil
 		b, err := tx.Get(key)
 		if err != nil || b == nil {
 			return err
@@ -153,7 +180,7 @@ func (s *Site) revokeRecord(ctx context.Context, key []byte) (links, changes int
 			if err := s.addJob(tx, jobNotice, notice, now); err != nil {
 				return err
 			}
-			r.Change, changes = nil, 1 // its job finds nothing and ends
+			r.Change, change = nil, c.ID
 			ended = append(ended, c.Reference)
 			r.tell(c.Reference, StepRevoked, now, byOperator)
 		}
@@ -171,13 +198,13 @@ func (s *Site) revokeRecord(ctx context.Context, key []byte) (links, changes int
 		return r.put(tx, key, now)
 	})
 	if err != nil {
-		return 0, 0, err
+		return 0, id{}, err
 	}
-	if changes > 0 {
+	if !change.isZero() {
 		s.added(jobNotice)
 	}
 	for _, reference := range ended {
 		s.observe(now, reference, StepRevoked, byOperator)
 	}
-	return links, changes, nil
+	return links, change, nil
 }

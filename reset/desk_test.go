@@ -92,6 +92,10 @@ func TestRevokeAPendingChange(t *testing.T) {
 		if done := w.revoke("alice"); done != (reset.Revocation{Changes: 1}) {
 			t.Errorf("revoked %+v", done)
 		}
+		waiting, err := w.site.Waiting(context.Background(), 10)
+		if err != nil || len(waiting) != 1 || waiting[0].Kind != "notice" {
+			t.Errorf("what waits is %+v, %v", waiting, err)
+		}
 		w.app.say(nil)
 		time.Sleep(3 * time.Hour)
 		if w.app.changes() != 0 {
