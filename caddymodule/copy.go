@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
+	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
 	"github.com/caddy-password-reset/caddy-password-reset/kv/sealed"
 )
 
 var (
 	errNoExport  = errors.New("this kind of store cannot be copied from here; use the means of its own")
 	errNoRestore = errors.New("this kind of store cannot be restored from here; use the means of its own")
+	errNoCopy    = errors.New("this is no copy of a store, or one that was damaged or cut off; nothing was changed")
 	errNoStore   = errors.New("there is no store yet, so there is nothing to copy")
 )
 
@@ -87,6 +90,9 @@ func (c *storeConfig) receive(ctx context.Context, from io.Reader, progress func
 		return nil, errNoRestore
 	}
 	keys, err := c.masterKeys(true)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("a copy needs the key of its time: put its key file back as %s, or name the key with `key`", c.opener.(LocalStore).KeyFile())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +103,9 @@ func (c *storeConfig) receive(ctx context.Context, from io.Reader, progress func
 			progress(done, 2*total)
 		}
 	})
+	if errors.Is(err, embeddedstore.ErrDamaged) {
+		return nil, errNoCopy
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -166,7 +166,7 @@ func (c *storeConfig) masterKeys(used bool) ([][]byte, error) {
 	key, err := sealed.LoadKeyFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if used {
-			return nil, fmt.Errorf("the store has records, but its key file %s is missing: put it back, or name the key with `key`", path)
+			return nil, &missingKey{path}
 		}
 		if key, err = sealed.CreateKeyFile(path); err == nil {
 			c.log.Info("created the key of the store; keep a copy of it, without it the store cannot be read", "file", path)
@@ -177,6 +177,16 @@ func (c *storeConfig) masterKeys(used bool) ([][]byte, error) {
 	}
 	return [][]byte{key}, nil
 }
+
+// A missingKey says that the key file of a store that has records is gone.
+type missingKey struct{ path string }
+
+func (e *missingKey) Error() string {
+	return fmt.Sprintf("the store has records, but its key file %s is missing: put it back, or name the key with `key`", e.path)
+}
+
+// Is makes it one of a missing file.
+func (e *missingKey) Is(target error) bool { return target == fs.ErrNotExist }
 
 // unlocking says which key file was tried, if nobody has named one.
 func (c *storeConfig) unlocking(err error) error {

@@ -29,7 +29,7 @@ func TestOutcomes(t *testing.T) {
 	const p = "/password-reset"
 	for _, tt := range []struct {
 		name         string
-		site         fakeSite
+		site         *fakeSite
 		method, path string
 		media, body  string
 		route        string
@@ -40,10 +40,10 @@ func TestOutcomes(t *testing.T) {
 		{name: "request", method: "POST", path: p, media: json, body: `{"login":"alice"}`, route: "ask", outcome: web.OutcomeAccepted, reference: "R-2345-6789"},
 		{name: "request by form", method: "POST", path: p, media: form, body: "login=alice", route: "ask", outcome: web.OutcomeAccepted, reference: "R-2345-6789"},
 		{name: "no login", method: "POST", path: p, media: form, body: "login=", route: "ask", outcome: web.OutcomeMalformed},
-		{name: "limit", site: fakeSite{err: limit}, method: "POST", path: p, media: json, body: `{"login":"alice"}`, route: "ask", outcome: web.OutcomeLimited},
-		{name: "no store", site: fakeSite{err: reset.ErrUnavailable}, method: "POST", path: p, media: json, body: `{"login":"alice"}`, route: "ask", outcome: web.OutcomeUnavailable},
-		{name: "fault", site: fakeSite{err: errors.New("a foreign fault")}, method: "POST", path: p, media: json, body: `{"login":"alice"}`, route: "ask", outcome: web.OutcomeUnavailable},
-		{name: "panic", site: fakeSite{panics: true}, method: "POST", path: p, media: form, body: "login=alice", route: "ask", outcome: web.OutcomeUnavailable},
+		{name: "limit", site: &fakeSite{err: limit}, method: "POST", path: p, media: json, body: `{"login":"alice"}`, route: "ask", outcome: web.OutcomeLimited},
+		{name: "no store", site: &fakeSite{err: reset.ErrUnavailable}, method: "POST", path: p, media: json, body: `{"login":"alice"}`, route: "ask", outcome: web.OutcomeUnavailable},
+		{name: "fault", site: &fakeSite{err: errors.New("a foreign fault")}, method: "POST", path: p, media: json, body: `{"login":"alice"}`, route: "ask", outcome: web.OutcomeUnavailable},
+		{name: "panic", site: &fakeSite{panics: true}, method: "POST", path: p, media: form, body: "login=alice", route: "ask", outcome: web.OutcomeUnavailable},
 		{name: "no field", method: "POST", path: p, media: json, body: `{}`, route: "ask", outcome: web.OutcomeMalformed},
 		{name: "sent", method: "GET", path: p + "/sent", route: "sent", outcome: web.OutcomeShown},
 		{name: "link", method: "GET", path: p + "/link/" + liveToken, route: "link", outcome: web.OutcomeOpened},
@@ -55,10 +55,10 @@ func TestOutcomes(t *testing.T) {
 		{name: "wrong code", method: "POST", path: p + "/code", media: form, body: "login=alice&code=1", route: "code", outcome: web.OutcomeInvalid},
 		{name: "changed", method: "POST", path: p + "/new", media: json, body: new(liveToken, goodPassword), route: "new", outcome: web.OutcomeChanged},
 		{name: "changed by code", method: "POST", path: p + "/new", media: json, body: `{"login":"alice","code":"` + liveCode + `","password":"` + goodPassword + `"}`, route: "new", outcome: web.OutcomeChanged},
-		{name: "pending", site: fakeSite{result: reset.Result{Status: reset.StatusPending}}, method: "POST", path: p + "/new", media: json, body: new(liveToken, goodPassword), route: "new", outcome: web.OutcomePending},
-		{name: "refused", site: fakeSite{result: reset.Result{Status: reset.StatusRefused}}, method: "POST", path: p + "/new", media: form, body: "token=" + liveToken + "&password=" + goodPassword + "&password_repeat=" + goodPassword, route: "new", outcome: web.OutcomeRefused},
-		{name: "gone", site: fakeSite{result: reset.Result{Status: reset.StatusGone}}, method: "POST", path: p + "/new", media: json, body: new(liveToken, goodPassword), route: "new", outcome: web.OutcomeRefused},
-		{name: "superseded", site: fakeSite{result: reset.Result{Status: reset.StatusSuperseded}}, method: "POST", path: p + "/new", media: json, body: new(liveToken, goodPassword), route: "new", outcome: web.OutcomeRefused},
+		{name: "pending", site: &fakeSite{result: reset.Result{Status: reset.StatusPending}}, method: "POST", path: p + "/new", media: json, body: new(liveToken, goodPassword), route: "new", outcome: web.OutcomePending},
+		{name: "refused", site: &fakeSite{result: reset.Result{Status: reset.StatusRefused}}, method: "POST", path: p + "/new", media: form, body: "token=" + liveToken + "&password=" + goodPassword + "&password_repeat=" + goodPassword, route: "new", outcome: web.OutcomeRefused},
+		{name: "gone", site: &fakeSite{result: reset.Result{Status: reset.StatusGone}}, method: "POST", path: p + "/new", media: json, body: new(liveToken, goodPassword), route: "new", outcome: web.OutcomeRefused},
+		{name: "superseded", site: &fakeSite{result: reset.Result{Status: reset.StatusSuperseded}}, method: "POST", path: p + "/new", media: json, body: new(liveToken, goodPassword), route: "new", outcome: web.OutcomeRefused},
 		{name: "short", method: "POST", path: p + "/new", media: json, body: new(liveToken, "x"), route: "new", outcome: web.OutcomeRefused},
 		{name: "short by form", method: "POST", path: p + "/new", media: form, body: "token=" + liveToken + "&password=x&password_repeat=x", route: "new", outcome: web.OutcomeRefused},
 		{name: "mismatch", method: "POST", path: p + "/new", media: form, body: "token=" + liveToken + "&password=x&password_repeat=y", route: "new", outcome: web.OutcomeRefused},
@@ -78,7 +78,10 @@ func TestOutcomes(t *testing.T) {
 		{name: "probe", method: "GET", path: "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200", route: "probe", outcome: web.OutcomeMalformed},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			site := &fakeSite{err: tt.site.err, result: tt.site.result, panics: tt.site.panics}
+			site := tt.site
+			if site == nil {
+				site = &fakeSite{}
+			}
 			tell(t, newHandler(t, options(site)), tt.method, tt.path, tt.media, tt.body, tt.route, web.Answer{Outcome: tt.outcome, Reference: tt.reference})
 		})
 	}
