@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
 	"github.com/caddy-password-reset/caddy-password-reset/kv/sealed"
@@ -14,7 +15,7 @@ import (
 var (
 	errNoExport  = errors.New("this kind of store cannot be copied from here; use the means of its own")
 	errNoRestore = errors.New("this kind of store cannot be restored from here; use the means of its own")
-	errNoCopy    = errors.New("this is no copy of a store, or one that was damaged or cut off; nothing was changed")
+	errNoCopy    = errors.New("this is no copy of a store, or a damaged one, and nothing was changed")
 	errNoStore   = errors.New("there is no store yet, so there is nothing to copy")
 )
 
@@ -104,7 +105,8 @@ func (c *storeConfig) receive(ctx context.Context, from io.Reader, progress func
 		}
 	})
 	if errors.Is(err, embeddedstore.ErrDamaged) {
-		return nil, errNoCopy
+		_, detail, _ := strings.Cut(err.Error(), embeddedstore.ErrDamaged.Error()+": ")
+		return nil, fmt.Errorf("%w: %s", errNoCopy, detail)
 	}
 	if err != nil {
 		return nil, err
