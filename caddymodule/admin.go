@@ -156,6 +156,8 @@ func asAPIError(err error) error {
 	case errors.Is(err, reset.ErrLogin):
 		status = http.StatusBadRequest
 		err = errors.New("that is no login: it is empty, too long, or holds characters that no login has")
+	case errors.Is(err, errNoCopy):
+		status = http.StatusBadRequest
 	case errors.Is(err, reset.ErrUnavailable), errors.Is(err, errStore):
 		status = http.StatusServiceUnavailable
 	}

@@ -47,7 +47,8 @@ func (f *seatFlags) completeSite(cmd *cobra.Command, _ []string, _ string) (offe
 	return offers, cobra.ShellCompDirectiveNoFileComp
 }
 
-// takes says which one argument a command takes, and how its shell completes it.
+// takes gives a command its one argument, and says how a shell completes it; nil is
+// by files.
 func takes(cmd *cobra.Command, complete cobra.CompletionFunc) {
 	cmd.ValidArgsFunction = complete
 	cmd.Args = func(cmd *cobra.Command, args []string) error {

@@ -24,7 +24,6 @@ store is: it is worth nothing without the key, which is not in it. Keep the key
 elsewhere. FILE must not exist; - is the standard output.`,
 		Example: `  caddy password-reset export reset-$(date +%F).db
   caddy password-reset export - | ssh backup 'cat > reset.db'`,
-		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := f.open(cmd.Context())
 			if err != nil {
@@ -51,6 +50,7 @@ elsewhere. FILE must not exist; - is the standard output.`,
 		},
 	}
 	f.add(cmd)
+	takes(cmd, nil)
 	return cmd
 }
 
@@ -94,7 +94,6 @@ What happened since the copy was made is unknown to it: all links and codes in i
 are void, and people whose new password the app did not have yet are told to ask
 again. FILE may be - for the standard input.`,
 		Example: `  caddy password-reset restore reset-2026-11-22.db`,
-		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var in io.Reader = cmd.InOrStdin()
 			g := newGauge(cmd.ErrOrStderr(), "reading")
@@ -128,6 +127,7 @@ again. FILE may be - for the standard input.`,
 		},
 	}
 	f.add(cmd)
+	takes(cmd, nil)
 	return cmd
 }
 

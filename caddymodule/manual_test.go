@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -67,12 +68,16 @@ func unindented(example string) string {
 	return strings.Join(lines, "\n")
 }
 
+// shellWord is what a shell puts a word in place of.
+var shellWord = regexp.MustCompile(`\$\([^)]*\)`)
+
 // Each command has an example, and what stands in it can be typed.
 func TestExamplesOfCommands(t *testing.T) {
 	eachCommand(commandTree(t), func(c *cobra.Command) {
 		own := false
 		for _, line := range strings.Split(c.Example, "\n") {
-			words := strings.Fields(line)
+			typed, _, _ := strings.Cut(shellWord.ReplaceAllString(line, "word"), " | ")
+			words := strings.Fields(typed)
 			if len(words) < 2 || words[0] != "caddy" {
 				t.Errorf("%s: %q does not begin with caddy", c.CommandPath(), line)
 				continue
