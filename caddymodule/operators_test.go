@@ -14,11 +14,11 @@ import (
 	"testing"
 )
 
-// Who is alarmed looks the message up in docs/operators.md: each that the
-// source can log at level warn or error stands there with its level, and none
-// that it cannot.
+// Who is alarmed looks the message up in docs/operators/trouble.md: each that
+// the source can log at level warn or error stands there with its level, and
+// none that it cannot.
 func TestOperatorsKnowEachMessage(t *testing.T) {
-	text, err := os.ReadFile("../docs/operators.md")
+	text, err := os.ReadFile("../docs/operators/trouble.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,18 +34,18 @@ func TestOperatorsKnowEachMessage(t *testing.T) {
 	}
 	for message, level := range logged {
 		if documented[message] != level {
-			t.Errorf("docs/operators.md: level %q, and not %q, for the message %q", documented[message], level, message)
+			t.Errorf("docs/operators/trouble.md: level %q, and not %q, for the message %q", documented[message], level, message)
 		}
 	}
 	for message := range documented {
 		if _, ok := logged[message]; !ok {
-			t.Errorf("docs/operators.md: nothing logs %q", message)
+			t.Errorf("docs/operators/trouble.md: nothing logs %q", message)
 		}
 	}
 	// What a request was about begins a message that is put together.
 	for _, doing := range doings(t, "../reset") {
 		if !strings.Contains(string(text), "`"+doing+"`") {
-			t.Errorf("docs/operators.md: %q is not among what can fail", doing)
+			t.Errorf("docs/operators/trouble.md: %q is not among what can fail", doing)
 		}
 	}
 }
