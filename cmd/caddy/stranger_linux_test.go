@@ -131,6 +131,9 @@ func TestStranger(t *testing.T) {
 	if out, err := m.try("curl -sS -o /dev/null -w '%{http_code}' -d '{}' http://127.0.0.1:3000/hooks/password-changed"); err != nil || out != "401" {
 		t.Errorf("an unsigned change: %s %v", out, err)
 	}
+	if out := m.run("stat -c '%a %U' /var/lib/caddy/.local/share/caddy/password_reset/*"); out != strings.Repeat("600 caddy\n", 3) {
+		t.Errorf("store, generation and key are not where the manual says, or others may use them:\n%s", out)
+	}
 	if out, err := m.try("runuser -u alice -- curl -sS --unix-socket /run/caddy/admin.sock http://localhost/config/"); err == nil {
 		t.Errorf("another user reaches the admin API: %s", out)
 	}
