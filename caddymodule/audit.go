@@ -20,7 +20,7 @@ func newAudit(ctx caddy.Context) audit {
 	return audit{ctx.Logger().Named(auditName).WithOptions(zap.WithCaller(false))}
 }
 
-// step writes a line. Its fields are documented in docs/operators.md.
+// step writes a line. Its fields are documented in docs/operators/watching.md.
 func (a audit) step(e reset.Event) {
 	fields := []zap.Field{
 		zap.String("site", e.Site),

@@ -11,7 +11,7 @@ import (
 )
 
 // TestAuditLog holds the way to an audit log in a file of its own, as
-// docs/operators.md has it: a line a step, with these fields and no others, and
+// docs/operators/watching.md has it: a line a step, with these fields and no others, and
 // none of them elsewhere.
 func TestAuditLog(t *testing.T) {
 	w := newWatched(t)

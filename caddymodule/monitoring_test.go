@@ -2,7 +2,6 @@ package caddymodule_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -177,7 +176,6 @@ func readAlerts(t *testing.T, shown exposition) (all []expression) {
 	if err := d.Decode(&file); err != nil {
 		t.Fatal(err)
 	}
-	sections := anchors(t)
 	names := make(map[string]bool)
 	for _, g := range file.Groups {
 		for _, r := range g.Rules {
@@ -203,7 +201,8 @@ func readAlerts(t *testing.T, shown exposition) (all []expression) {
 					}
 				}
 			}
-			if section, ok := strings.CutPrefix(r.Annotations["runbook"], "docs/operators.md#"); !ok || !slices.Contains(sections, section) {
+			page, section, _ := strings.Cut(r.Annotations["runbook"], "#")
+			if !strings.HasPrefix(page, "docs/operators/") || section != "" && !slices.Contains(anchors(t, page), section) {
 				t.Errorf("%s: there is no section %s", r.Alert, r.Annotations["runbook"])
 			}
 		}
@@ -214,10 +213,14 @@ func readAlerts(t *testing.T, shown exposition) (all []expression) {
 	return all
 }
 
-// anchors are the sections of docs/operators.md, as links have them.
-func anchors(t *testing.T) (all []string) {
+// anchors are the sections of a page of the manual, as links have them.
+func anchors(t *testing.T, page string) (all []string) {
 	t.Helper()
-	for _, title := range regexp.MustCompile(`(?m)^##+ (.+)$`).FindAllStringSubmatch(manual(t), -1) {
+	text, err := os.ReadFile("../" + page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, title := range regexp.MustCompile(`(?m)^##+ (.+)$`).FindAllStringSubmatch(string(text), -1) {
 		anchor := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(title[1]), "")
 		all = append(all, strings.ReplaceAll(anchor, " ", "-"))
 	}
@@ -237,7 +240,7 @@ func TestDocumentedMetrics(t *testing.T) {
 		name := f[1]
 		row := regexp.MustCompile("(?m)^\\| `" + strings.TrimPrefix(name, ours) + "` \\|([^|]*)\\|").FindStringSubmatch(text)
 		if row == nil {
-			t.Errorf("%s is in no table of docs/operators.md", name)
+			t.Errorf("%s is in no table of docs/operators/watching.md", name)
 			continue
 		}
 		series := shown[name]
@@ -268,18 +271,14 @@ func TestDocumentedMetrics(t *testing.T) {
 	}
 }
 
-// manual is docs/operators.md.
+// manual is the page that has the tables.
 func manual(t *testing.T) string {
 	t.Helper()
-	var all strings.Builder
-	for _, name := range []string{"operators.md", "operators-metrics.part.md"} {
-		text, err := os.ReadFile("../docs/" + name)
-		if err != nil && !(os.IsNotExist(err) && name != "operators.md") {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(&all, "%s\n", text)
+	text, err := os.ReadFile("../docs/operators/watching.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	return all.String()
+	return string(text)
 }
 
 // TestDocumentedWords holds that operators can look up each step and outcome.
@@ -301,7 +300,7 @@ func TestDocumentedWords(t *testing.T) {
 		for _, word := range all {
 			isRoute := strings.HasSuffix(file, "route.go") && regexp.MustCompile("(?m)^\\| `{http.password_reset.route}` .*`"+word[1]+"`").MatchString(text)
 			if !isRoute && !regexp.MustCompile("(?m)^\\| `"+word[1]+"` \\| \\S").MatchString(text) {
-				t.Errorf("docs/operators.md has no row for %s", word[1])
+				t.Errorf("docs/operators/watching.md has no row for %s", word[1])
 			}
 		}
 	}
