@@ -37,6 +37,7 @@ func TestTrialFlood(t *testing.T) {
 		c.plant(
 			edit{"reset/site.go", "maxQueuedJob = 100_000", fmt.Sprintf("maxQueuedJob = %d", queue)},
 			edit{"reset/site.go", "DefaultCodeTTL = 10 * time.Minute", "DefaultCodeTTL = time.Second"},
+			edit{"reset/story.go", "unknownLife = 2 * time.Hour", "unknownLife = time.Second"},
 			edit{"reset/sweeper.go", "sweepInterval = 30 * time.Second", "sweepInterval = 250 * time.Millisecond"},
 			edit{"reset/key.go", "when.Truncate(time.Minute).Add(time.Minute)", "when.Truncate(time.Second).Add(time.Second)"},
 			edit{

@@ -48,7 +48,7 @@ var panics = []struct{ name, file, before, secret string }{
 	{"composer", "letters/composer.go", "\tto, err := reset.EnvelopeAddress(l.To.Email)\n", "l.To.Email"},
 	{"mailer", "smtpout/client.go", "\tif _, ok := ctx.Deadline(); !ok {\n", `""`},
 	{"target", "webhookout/target.go", "\t// The encoder would put U+FFFD for what is not UTF-8, and the app would\n", "c.Password"},
-	{"app", "caddymodule/app.go", "\ta.log = ctx.Slogger()\n", `""`},
+	{"app", "caddymodule/app.go", "\ta.log = a.counting(ctx.Slogger())\n", `""`},
 	{"site", "caddymodule/handler.go", "\tloaded, err := ctx.AppIfConfigured(\"password_reset\")\n", `""`},
 }
 

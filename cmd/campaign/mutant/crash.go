@@ -38,9 +38,9 @@ var afterCrash = []Mutant{
 		Gone: "no key is made beside a store with records",
 		File: "caddymodule/pool.go",
 		Old: `		if used {
-			return nil, fmt.Errorf("the store has records`,
+			return nil, &missingKey{path}`,
 		New: `		if false {
-			return nil, fmt.Errorf("the store has records`,
+			return nil, &missingKey{path}`,
 		Package: "./cmd/caddy",
 		Run:     "^TestTrialStoreDamagedAtRest$",
 	},
