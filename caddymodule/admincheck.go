@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
 )
 
@@ -27,8 +26,7 @@ func serveCheck(w http.ResponseWriter, r adminRequest) error {
 	lines := json.NewEncoder(w)
 	flush := http.NewResponseController(w)
 	c := &checkup{
-		app: r.app, running: r.running, inUse: r.inUse, trust: trustOf(r.config), to: to,
-		selector: selector, resolver: net.DefaultResolver,
+		seated: r.seated, to: to, selector: selector,
 		tell: func(f shownFinding) {
 			_ = lines.Encode(f) // whoever has gone sees no more
 			_ = flush.Flush()

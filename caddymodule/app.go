@@ -106,6 +106,7 @@ type App struct {
 	opening sync.WaitGroup
 
 	patience time.Duration // const restoreWait, but for tests
+	horizon  horizon       // seenFromHere, but for tests
 
 	life    sync.Mutex // held by what starts or ends the workers
 	begun   bool
@@ -124,6 +125,7 @@ func (a *App) Provision(ctx caddy.Context) (err error) {
 	a.log = a.counting(ctx.Slogger())
 	a.sites = make(map[string]*site)
 	a.release, a.stop, a.patience = func() {}, func() {}, restoreWait
+	a.horizon = seenFromHere
 	if err := a.observe(ctx); err != nil {
 		return err
 	}

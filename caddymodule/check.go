@@ -2,10 +2,11 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"net"
 	"time"
 
-	"github.com/caddy-password-reset/caddy-password-reset/senderdomain"
 	"github.com/caddy-password-reset/caddy-password-reset/webhookout"
 )
 
@@ -46,51 +47,70 @@ type shownFinding struct {
 
 // A checkup is one walk along the configured way.
 type checkup struct {
-	app      *App
-	trust    trust  // what the configuration says of proxies
-	running  bool   // Caddy runs this configuration
-	inUse    string // key of the store that another Caddy says it has open
+	seated
 	to       string // where a test mail goes; "": none is sent
 	selector string // of the key that the relay signs with (DKIM)
-	resolver senderdomain.Resolver
 	tell     func(shownFinding)
 }
 
-// stepTime is the longest that one part may take.
-const stepTime = time.Minute
+// A horizon is what a check goes by beyond the configuration. Tests have their own.
+type horizon struct {
+	dns      *net.Resolver
+	roots    *x509.CertPool // whom visitors trust; nil: whom this machine does
+	partTime time.Duration  // the longest that one part may take
+	rows     int            // how many accounts of a file are not worth a word
+}
+
+// seenFromHere is the horizon of this machine.
+var seenFromHere = horizon{dns: net.DefaultResolver, partTime: time.Minute, rows: manyRows}
+
+// live reports whether a Caddy runs that uses this store, be it with another
+// configuration.
+func (c *checkup) live() bool { return c.running || c.inUse == c.app.store.opener.StoreKey() }
 
 // run checks the store and then the sites, or the one that is named.
 func (c *checkup) run(ctx context.Context, only string) {
 	c.part(ctx, "", partStore, c.checkStore)
-	for _, id := range c.app.siteIDs() {
+	ids := c.app.siteIDs()
+	if len(ids) == 0 {
+		c.tell(shownFinding{Part: partConfig, Finding: Finding{
+			Step: "site", Problem: "no site has `password_reset`, so there is no page to ask for a reset on", Broken: true,
+			Cure: "write a `password_reset` block in the site of your app, as in Caddyfile.example",
+		}})
+	}
+	for _, id := range ids {
 		if only != "" && id != only {
 			continue
 		}
 		s := c.app.siteOf(id)
 		c.part(ctx, id, partMail, func(ctx context.Context) []Finding { return c.checkMail(ctx, s) })
 		c.part(ctx, id, partSender, func(ctx context.Context) []Finding { return c.checkDomain(ctx, s) })
-		c.part(ctx, id, partDirectory, func(ctx context.Context) []Finding { return checkDirectory(ctx, s) })
+		c.part(ctx, id, partDirectory, func(ctx context.Context) []Finding { return c.checkDirectory(ctx, s) })
 		c.part(ctx, id, partTarget, func(ctx context.Context) []Finding { return checkHook(ctx, s.config.Target) })
 		c.part(ctx, id, partAddress, func(ctx context.Context) []Finding { return c.checkAddress(ctx, s) })
 		c.part(ctx, id, partProxy, func(ctx context.Context) []Finding { return c.checkProxy(ctx, s) })
 	}
 }
 
-// part tells what a part of the way came to. A panic in a guest is a finding.
-func (c *checkup) part(ctx context.Context, site, name string, check func(context.Context) []Finding) {
-	if ctx.Err() != nil {
+// part tells what a part of the way came to. A panic in a guest is a finding. What
+// was found while whoever asked went away is none: it was cut off.
+func (c *checkup) part(whole context.Context, site, name string, check func(context.Context) []Finding) {
+	if whole.Err() != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	ctx, cancel := context.WithTimeout(whole, c.app.horizon.partTime)
 	defer cancel()
 	found := func() (found []Finding) {
 		defer func() {
 			if e := recover(); e != nil {
-				found = []Finding{{Step: "check", Problem: fmt.Sprintf("a panic (%T) ended this part of the check", e), Cure: "report it", Broken: true}}
+				found = []Finding{{Step: "check", Problem: fmt.Sprintf("a panic (%T) ended this part of the check", e), Cure: "report it to whoever wrote the module that the Caddyfile names there", Broken: true}}
 			}
 		}()
 		return check(ctx)
 	}()
+	if whole.Err() != nil {
+		return
+	}
 	for _, f := range found {
 		c.tell(shownFinding{Site: site, Part: name, Finding: f})
 	}
@@ -113,7 +133,7 @@ func checkHook(ctx context.Context, adapter any) []Finding {
 	case Checker:
 		return a.Check(ctx)
 	default:
-		return nil
+		return []Finding{{Step: "guest", Seen: "not tried: its module has no check"}}
 	}
 }
 

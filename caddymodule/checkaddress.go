@@ -14,9 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
 	"github.com/caddy-password-reset/caddy-password-reset/passwords"
 )
 
@@ -32,7 +29,7 @@ const fetchTime = 15 * time.Second
 // checkAddress asks for our pages as a visitor does, at the address that links in
 // mails lead to.
 func (c *checkup) checkAddress(ctx context.Context, s *site) []Finding {
-	answer, body, err := fetch(ctx, s.web.AskLink()+"/policy")
+	answer, body, err := c.fetch(ctx, s.web.AskLink()+"/policy")
 	if err != nil {
 		return []Finding{c.unreached(s, err)}
 	}
@@ -41,49 +38,80 @@ func (c *checkup) checkAddress(ctx context.Context, s *site) []Finding {
 	var rules passwords.Rules
 	switch status := answer.StatusCode; {
 	case status >= 300 && status < 400:
-		step.Problem = fmt.Sprintf("it redirects (answer %d) to %s, so the link in a mail leads elsewhere", status, place(answer))
-		step.Cure = "write the address that it redirects to as `base_url`; from http:// to https:// is the usual case"
-	case status == http.StatusServiceUnavailable && answer.Header.Get("Retry-After") != "":
+		to, moved := moved(answer)
+		step.Problem = fmt.Sprintf("it redirects (answer %d) to %s, and so would the link in a mail be", status, place(to))
+		step.Cure = elsewhere
+		if moved {
+			to.Path = strings.TrimSuffix(to.Path, strings.TrimPrefix(answer.Request.URL.Path, base(s).Path))
+			step.Cure = "write `base_url " + place(to) + "`, or take the redirect away"
+		}
+	case status == http.StatusServiceUnavailable && strings.HasPrefix(answer.Header.Get("Content-Type"), "application/problem+json"):
 		step.Problem = "password reset is not available: its store does not open"
-		step.Cure = "see what the check of the store says"
+		step.Cure = "do what the check of the store says; Caddy tries again by itself"
 	case status == http.StatusTooManyRequests:
 		step.Broken = false
-		step.Problem = "this machine has asked too often to be answered"
-		step.Cure = "try again in an hour"
+		step.Problem = "something on the way limits requests, and this machine has made too many"
+		step.Cure = "try again later; have that limit leave " + s.web.AskLink() + " to ours"
+	case status >= http.StatusBadGateway && status <= http.StatusGatewayTimeout:
+		step.Problem = fmt.Sprintf("a proxy or CDN answers there, with %d: it does not reach Caddy", status)
+		step.Cure = "start Caddy, or correct where the proxy passes requests to; its log says what it tried"
 	case status != http.StatusOK:
 		step.Problem = fmt.Sprintf("something else answers there, with %d", status)
-		step.Cure = "see that the site in the Caddyfile has host, port and path of `base_url`, that `password_reset` stands in its block, and that a proxy or CDN before it passes the path on"
+		step.Cure = elsewhere
 	case json.Unmarshal(body, &rules) != nil || rules.MinLength == 0:
 		step.Problem = "something else answers there, with a page of its own"
-		step.Cure = "see that `password_reset` stands in the block of the site that `base_url` names, outside of a `handle` that another path goes to, and that a CDN before it does not answer by itself"
+		step.Cure = elsewhere
 	case rules != s.config.Passwords.Rules():
 		step.Broken = false
 		step.Problem = "it is a site like this one, with other rules for passwords"
-		step.Cure = "if the configuration was edited, load it: caddy reload; if another Caddy answers there, correct `base_url`"
+		step.Cure = "if this configuration was edited since, load it: caddy reload; if another Caddy answers there, correct `base_url`"
 	default:
 		step.Broken = false
-		return append([]Finding{reached, step}, untouched(ctx, s)...)
+		return append([]Finding{reached, step}, c.untouched(ctx, s))
 	}
 	step.Seen = ""
 	return []Finding{reached, step}
 }
 
-// place is where a redirect leads, without what a query may hold.
-func place(answer *http.Response) string {
+// elsewhere is the cure where something other than the site answers.
+const elsewhere = "see that the site in the Caddyfile has the host and port of `base_url`, that `password_reset` stands in its block and outside of a `handle` for other paths, and that a proxy or CDN before it passes the path on"
+
+// base is the parsed `base_url`.
+func base(s *site) *url.URL {
+	u, err := url.Parse(s.baseURL)
+	if err != nil {
+		return new(url.URL) // refused when it was loaded
+	}
+	return u
+}
+
+// moved returns where a redirect leads, and whether it is the same page at another
+// address.
+func moved(answer *http.Response) (to *url.URL, same bool) {
 	to, err := answer.Location()
 	if err != nil {
+		return new(url.URL), false
+	}
+	from := answer.Request.URL
+	return to, to.Host+to.Scheme != from.Host+from.Scheme && strings.HasSuffix(to.Path, from.Path)
+}
+
+// place is an address without what a query may hold.
+func place(u *url.URL) string {
+	if u.Host == "" {
 		return "nowhere"
 	}
-	return (&url.URL{Scheme: to.Scheme, Host: to.Host, Path: to.Path}).String()
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // untouched judges what a proxy or CDN has made of a page on its way.
-func untouched(ctx context.Context, s *site) []Finding {
+func (c *checkup) untouched(ctx context.Context, s *site) Finding {
 	step := Finding{Step: "headers", Seen: "come as they were sent"}
-	answer, _, err := fetch(ctx, s.web.AskLink())
+	answer, _, err := c.fetch(ctx, s.web.AskLink())
 	switch {
 	case err != nil:
-		return []Finding{{Step: step.Step, Broken: true, Problem: "the form does not answer, though the rules for passwords do", Cure: "see the log of the proxy or CDN before Caddy"}}
+		step.fail("the form does not answer, though "+s.web.AskLink()+"/policy does", "have the proxy or CDN before Caddy pass "+s.web.AskLink()+" on; its log says why it does not")
+		return step
 	case answer.Header.Get("Cache-Control") != "no-store" || answer.Header.Get("Age") != "":
 		step.Problem = "a proxy or CDN on the way keeps copies of the pages"
 		step.Cure = "have it pass " + s.web.AskLink() + " on without a cache"
@@ -91,15 +119,15 @@ func untouched(ctx context.Context, s *site) []Finding {
 		step.Problem = "something on the way has removed or changed Content-Security-Policy"
 		step.Cure = "have `header` in the Caddyfile, the proxy or the CDN leave the headers of these pages as they are"
 	default:
-		return []Finding{step}
+		return step
 	}
 	step.Seen = ""
-	return []Finding{step}
+	return step
 }
 
 // unreached says why nobody answers.
 func (c *checkup) unreached(s *site, err error) Finding {
-	step := Finding{Step: stepAnswer, Broken: c.running}
+	step := Finding{Step: stepAnswer, Broken: c.live()}
 	host := s.baseURL
 	var dns *net.DNSError
 	var unknown x509.UnknownAuthorityError
@@ -126,9 +154,13 @@ func (c *checkup) unreached(s *site, err error) Finding {
 		step.Broken = true
 		step.Problem = "https:// is in `base_url`, and no TLS is spoken there"
 		step.Cure = "write http:// only for tests on this machine; otherwise let Caddy, or the proxy before it, serve https"
-	case !c.running:
+	case !c.live():
 		step.Problem = fmt.Sprintf("nothing answers at %s", host)
 		step.Cure = "start Caddy, and check again"
+	case !c.running:
+		step.Broken = false
+		step.Problem = fmt.Sprintf("nothing answers at %s, and the Caddy that runs may have another configuration", host)
+		step.Cure = "load this one: caddy reload; and check again"
 	default:
 		step.Problem = fmt.Sprintf("nothing answers at %s from this machine", host)
 		step.Cure = "see that the name leads here and that a firewall lets the port through; if only this machine cannot reach its own public address, try from another one"
@@ -137,7 +169,7 @@ func (c *checkup) unreached(s *site, err error) Finding {
 }
 
 // fetch asks for a page as a browser without a session does.
-func fetch(ctx context.Context, address string) (*http.Response, []byte, error) {
+func (c *checkup) fetch(ctx context.Context, address string) (*http.Response, []byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -145,7 +177,10 @@ func fetch(ctx context.Context, address string) (*http.Response, []byte, error) 
 		return nil, nil, err
 	}
 	r.Header.Set("User-Agent", "caddy-password-reset check")
-	transport := &http.Transport{DisableKeepAlives: true} // no proxy of the environment: visitors have none
+	transport := &http.Transport{ // no proxy of the environment: visitors have none
+		DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: c.app.horizon.roots},
+		DialContext: (&net.Dialer{Resolver: c.app.horizon.dns}).DialContext,
+	}
 	client := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(r)
 	if err != nil {
@@ -154,80 +189,4 @@ func fetch(ctx context.Context, address string) (*http.Response, []byte, error) 
 	defer answer.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
 	return answer, body, err
-}
-
-// A trust is what the configuration says of proxies before Caddy.
-type trust struct {
-	known  bool // there is a server to ask
-	some   bool // proxies are trusted
-	strict bool // and the address is taken from the right
-}
-
-// trustOf reads it from the servers of a configuration.
-func trustOf(ctx caddy.Context) trust {
-	app, err := ctx.AppIfConfigured("http")
-	if err != nil {
-		return trust{}
-	}
-	t := trust{known: true, strict: true}
-	for _, s := range app.(*caddyhttp.App).Servers {
-		if s.TrustedProxiesRaw != nil {
-			t.some = true
-			t.strict = t.strict && s.TrustedProxiesStrict > 0
-		}
-	}
-	return t
-}
-
-const trustProxies = "write in the global options: servers { trusted_proxies static private_ranges and trusted_proxies_strict }, as in Caddyfile.example"
-
-// checkProxy looks for the trap that all visitors share the address of a proxy,
-// and with it one limit.
-func (c *checkup) checkProxy(ctx context.Context, s *site) []Finding {
-	step := Finding{Step: "visitors' addresses"}
-	switch {
-	case !c.trust.known:
-		return nil
-	case s.lines.proxy.Load():
-		step.Broken = true
-		step.Problem = "requests came through a proxy that is not trusted: all its visitors share one address, and 20 requests an hour"
-		step.Cure = "if it is yours, " + trustProxies + "; if it is not, somebody only pretends"
-	case c.trust.some && !c.trust.strict:
-		step.Broken = true
-		step.Problem = "trusted_proxies stands without trusted_proxies_strict: a visitor can choose the address that limits count"
-		step.Cure = "write trusted_proxies_strict below it"
-	case c.trust.some:
-		step.Seen = "taken from trusted proxies, from the right"
-	case !leadsHere(ctx, s):
-		step.Problem = "the name in `base_url` leads to another machine, and no proxy is trusted: if a proxy or CDN stands there, all visitors share its address, and 20 requests an hour"
-		step.Cure = trustProxies + "; if it is only a router that translates addresses, nothing"
-	default:
-		step.Seen = "those of connections; no proxy is trusted"
-	}
-	return []Finding{step}
-}
-
-// leadsHere reports whether the name of a site leads to an address of this machine,
-// or to none that is known.
-func leadsHere(ctx context.Context, s *site) bool {
-	base, err := url.Parse(s.baseURL)
-	if err != nil {
-		return true
-	}
-	addresses, err := net.DefaultResolver.LookupHost(ctx, base.Hostname())
-	if err != nil {
-		return true
-	}
-	own, err := net.InterfaceAddrs()
-	if err != nil {
-		return true
-	}
-	for _, a := range addresses {
-		for _, o := range own {
-			if n, ok := o.(*net.IPNet); ok && n.IP.Equal(net.ParseIP(a)) {
-				return true
-			}
-		}
-	}
-	return false
 }

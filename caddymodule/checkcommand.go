@@ -2,13 +2,18 @@ package caddymodule
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
+	"os"
+	"strings"
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 )
 
@@ -19,9 +24,11 @@ type checkFlags struct {
 	json               bool
 }
 
-// errChecked says by the status of the process that something is broken; what it
-// is was printed.
-var errChecked = errors.New("something on the way is broken")
+// Statuses of the process.
+const (
+	statusBroken    = 1
+	statusUnchecked = 2
+)
 
 // A shownCheck is a whole check, for machines.
 type shownCheck struct {
@@ -46,13 +53,14 @@ or where none runs, it checks that configuration, also before the first start.
 Nothing is changed, and no mail is sent without --to.
 
 It ends with status 0 if a reset can work, and 1 if something is broken; advice
-does not count. Status 2: there was nothing to check.`,
+does not count. Status 2: there was nothing to check, or it was cut off.`,
 		Example: `  caddy password-reset check
   caddy password-reset check --config /etc/caddy/Caddyfile --to you@example.com
   caddy password-reset check --json`,
-		Args: cobra.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error { return unchecked(cmd, cobra.NoArgs(cmd, args)) },
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
+	cmd.SetFlagErrorFunc(unchecked)
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.site, "site", "", "check only the site with this `id`")
 	_ = cmd.RegisterFlagCompletionFunc("site", f.completeSite) // fails if there is no such flag
@@ -78,12 +86,14 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 		}
 	}
 	s, err := f.sit(cmd.Context())
-	if err != nil {
-		tell(shownFinding{Part: partConfig, Finding: Finding{
-			Step: "load", Problem: err.Error(), Cure: "correct that, and check again", Broken: true,
-		}})
-	} else if err := f.ask(cmd.Context(), s, tell); err != nil {
-		return err
+	if err == nil {
+		err = f.ask(cmd.Context(), s, tell)
+	}
+	var faulty *faultyConfig
+	if errors.As(err, &faulty) {
+		tell(shownFinding{Part: partConfig, Finding: faulty.finding()})
+	} else if err != nil {
+		return unchecked(cmd, err)
 	}
 	if f.json {
 		if err := printJSON(cmd.OutOrStdout(), all); err != nil {
@@ -93,17 +103,36 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 		printVerdict(p, all)
 	}
 	if !all.OK {
-		cmd.SilenceErrors = true
-		return errChecked
+		return endWith(cmd, statusBroken)
 	}
 	return nil
+}
+
+// unchecked ends the process without a check, for an error that says why.
+func unchecked(cmd *cobra.Command, err error) error {
+	if err == nil {
+		return nil
+	}
+	cmd.PrintErrln("Error:", err.Error())
+	return endWith(cmd, statusUnchecked)
+}
+
+// endWith is an error that ends the process with a status and prints nothing.
+// Cobra knows none but 1; the wrapper for commands of another kind is the way to
+// tell Caddy.
+func endWith(cmd *cobra.Command, status int) error {
+	cmd.SilenceErrors = true
+	if status == 1 {
+		return errors.New("something is broken")
+	}
+	return caddycmd.WrapCommandFuncForCobra(func(caddycmd.Flags) (int, error) { return status, nil })(cmd, nil)
 }
 
 // sit takes a seat at the Caddy that runs, unless a configuration is named.
 func (f *checkFlags) sit(ctx context.Context) (*seat, error) {
 	v, err := f.venue()
 	if err != nil {
-		return nil, err
+		return nil, f.faulty(err)
 	}
 	s, err := v.running(ctx)
 	if f.config == "" && (s != nil || err != nil) {
@@ -111,7 +140,7 @@ func (f *checkFlags) sit(ctx context.Context) (*seat, error) {
 	}
 	about, err := provision(v.config)
 	if err != nil {
-		return nil, err
+		return nil, &faultyConfig{err}
 	}
 	if s != nil {
 		var status shownStatus
@@ -120,6 +149,31 @@ func (f *checkFlags) sit(ctx context.Context) (*seat, error) {
 		}
 	}
 	return about.seat(v), nil
+}
+
+// A faultyConfig says what is wrong with a configuration that was read.
+type faultyConfig struct{ error }
+
+// faulty is an error of reading the configuration, about what stands in it unless
+// there was nothing to read.
+func (f *checkFlags) faulty(err error) error {
+	file := cmp.Or(f.config, "Caddyfile")
+	if _, missing := os.Stat(file); file != "-" && missing != nil || errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return &faultyConfig{err}
+}
+
+func (e *faultyConfig) finding() Finding {
+	f := Finding{Step: "load", Problem: e.Error(), Cure: "correct it, and check again", Broken: true}
+	switch {
+	case errors.Is(e.error, errNoReset):
+		f.Cure = "write the global block `password_reset` and one in the site of your app, as in Caddyfile.example"
+	case strings.Contains(f.Problem, "{env."):
+		f.Problem, _, _ = strings.Cut(f.Problem, ": set it in the environment")
+		f.Cure = "if Caddy has it from a file of its unit, give it to the check as well: set -a; . FILE; set +a; otherwise set it in both"
+	}
+	return f
 }
 
 // ask reads the findings as they come.
@@ -136,11 +190,11 @@ func (f *checkFlags) ask(ctx context.Context, s *seat, tell func(shownFinding)) 
 	for lines := json.NewDecoder(answer.Body); ; {
 		var n shownFinding
 		err := lines.Decode(&n)
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && ctx.Err() == nil {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("the check was cut off: %w", err)
+			return fmt.Errorf("the check was cut off: %w", cmp.Or(ctx.Err(), err))
 		}
 		tell(n)
 	}

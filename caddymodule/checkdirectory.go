@@ -15,20 +15,22 @@ const manyRows = 500_000
 
 // checkDirectory tries the hook, if it is one, and looks up a login that nobody
 // has: most wrong settings show there.
-func checkDirectory(ctx context.Context, s *site) []Finding {
-	found := checkHook(ctx, s.config.Directory)
+func (c *checkup) checkDirectory(ctx context.Context, s *site) []Finding {
+	var found []Finding
+	if file, ok := s.config.Directory.(*directory.File); ok {
+		f := Finding{Step: "file", Seen: several(file.Rows(), "account")}
+		if file.Rows() > c.app.horizon.rows {
+			f.Problem = "all of them are read at each start and whenever the file changes"
+			f.Cure = "use `directory webhook` if a start takes too long"
+		}
+		found = append(found, f)
+	} else {
+		found = checkHook(ctx, s.config.Directory)
+	}
 	for _, f := range found {
 		if f.Broken {
 			return found
 		}
-	}
-	if file, ok := s.config.Directory.(*directory.File); ok {
-		f := Finding{Step: "file", Seen: several(file.Rows(), "account")}
-		if file.Rows() > manyRows {
-			f.Problem = fmt.Sprintf("it has %d accounts, which are read at each start and whenever the file changes", file.Rows())
-			f.Cure = "use `directory webhook` if a start takes too long"
-		}
-		found = append(found, f)
 	}
 	step := Finding{Step: "lookup", Seen: "a login that nobody has is answered as unknown"}
 	login := "check-" + strings.ToLower(rand.Text()[:12])

@@ -55,8 +55,14 @@ func (c *checkup) sendSample(ctx context.Context, s *site) Finding {
 		if d.Err != nil {
 			step.Problem += ": " + d.Err.Error()
 		}
-		step.Cure = "see what the mail server has in its log; docs/operators.md says what each outcome means, under “Mail does not leave”"
+		step.Cure = "see the mail server's log"
+		if d.Status == reset.Rejected {
+			step.Cure = "see that the address exists, and have the mail server relay for this machine or login: its log says what it minds"
+		}
 		return step
+	}
+	if d.Answer == "" {
+		d.Answer = "by the mail server"
 	}
 	step.Broken, step.Seen = false, "taken: "+d.Answer+"; its link and code open nothing"
 	return step
@@ -80,7 +86,7 @@ func (c *checkup) checkDomain(ctx context.Context, s *site) (found []Finding) {
 			}}
 		}
 	}
-	for _, f := range senderdomain.Check(ctx, c.resolver, domain, c.selector) {
+	for _, f := range senderdomain.Check(ctx, c.app.horizon.dns, domain, c.selector) {
 		found = append(found, Finding{Step: f.Step, Seen: f.Seen, Problem: f.Problem, Cure: f.Cure})
 	}
 	return found

@@ -8,44 +8,59 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
-	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+	"github.com/caddy-password-reset/caddy-password-reset/kv/sealed"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
-// checkStore opens the store as Caddy does, or asks it where Caddy has it open.
+// Steps of the check of the store.
+const (
+	stepFile   = "file"
+	stepOpen   = "open"
+	stepQueues = "queues"
+)
+
+// checkStore asks the store where it is in use, and looks whether Caddy could open
+// it where it is not.
 func (c *checkup) checkStore(ctx context.Context) []Finding {
+	key := c.app.store.opener.StoreKey()
+	if c.inUse == key {
+		return []Finding{{Step: stepOpen, Seen: strings.TrimPrefix(key, "bbolt:") + ", by the Caddy that runs"}}
+	}
+	step := Finding{Step: stepOpen}
 	b, local := c.app.store.opener.(*BboltStore)
-	if key := c.app.store.opener.StoreKey(); c.inUse == key {
-		return []Finding{{Step: "open", Seen: strings.TrimPrefix(key, "bbolt:") + ", by the Caddy that runs"}}
-	}
-	if !c.running && local {
-		if found, done := checkFile(b.path); done {
-			return found
-		}
-	}
-	step := Finding{Step: "open"}
 	if local {
+		if !c.running {
+			if f, done := c.app.store.lookAt(b); done {
+				return []Finding{f}
+			}
+		}
 		step.Seen = b.path
 		if info, err := os.Stat(b.path); err == nil {
 			step.Seen += ", " + size(info.Size())
 		}
 	}
 	var waiting []reset.Backlog
-	err := c.app.onService(ctx, func(s *reset.Service) (err error) {
-		waiting, err = s.Backlog(ctx)
-		return err
-	})
+	var err error
+	if c.running {
+		err = c.app.onService(ctx, func(s *reset.Service) (err error) {
+			waiting, err = s.Backlog(ctx)
+			return err
+		})
+	} else {
+		err = c.app.store.try(ctx)
+	}
 	if err != nil {
-		step.Problem, step.Broken = err.Error(), true
-		step.Cure = "do what the error says; docs/operators.md lists each, under “The store”"
-		if errors.Is(err, embeddedstore.ErrInUse) {
-			step.Problem = "another process has the store open"
-			step.Cure = "if it is the Caddy that runs this configuration, run the check without --config; if it is another one, give each a `store` of its own"
-		}
+		step.Seen, step.Broken = "", true
+		step.Problem, step.Cure = c.app.store.diagnose(err)
 		return []Finding{step}
 	}
-	jobs := Finding{Step: "queues", Seen: "nothing waits"}
+	if !c.running {
+		return []Finding{step}
+	}
+	jobs := Finding{Step: stepQueues, Seen: "nothing waits"}
 	n := 0
 	for _, w := range waiting {
 		n += w.Waiting
@@ -56,45 +71,102 @@ func (c *checkup) checkStore(ctx context.Context) []Finding {
 	return []Finding{step, jobs}
 }
 
-// checkFile looks at what cannot be opened yet, or not by whoever asks: a check
-// leaves no file behind.
-func checkFile(path string) (found []Finding, done bool) {
-	step := Finding{Step: "file", Seen: path}
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return []Finding{checkFolder(step)}, true
-	}
+// try opens the store and reads whether the keys fit, and no more. To use it would
+// begin its next generation and bind it to the newest key: the configuration of
+// before, without that key, could not go on with it.
+func (c *storeConfig) try(ctx context.Context) (err error) {
+	var inner kv.Store
+	defer func() {
+		if e := recover(); e != nil {
+			err = fmt.Errorf("the store is damaged (%T)", e)
+		}
+		if inner != nil {
+			err = errors.Join(err, inner.Close())
+		}
+	}()
+	opened, err := c.opener.OpenStore(ctx, c.log)
 	if err != nil {
-		step.Problem, step.Broken = "it cannot be looked at: "+cause(err), true
-		step.Cure = "run the check as the user that Caddy runs as, and let that user read and enter each folder above it"
-		return []Finding{step}, true
+		return err // a guest may return a nil pointer with it, which is no nil store
+	}
+	inner = opened
+	used, err := sealed.HasRecords(ctx, inner)
+	if err != nil {
+		return err
+	}
+	keys, err := c.presentKeys()
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && used:
+		return &missingKey{c.opener.(LocalStore).KeyFile()}
+	case errors.Is(err, fs.ErrNotExist) || err == nil && !used:
+		return nil // as new: what is missing is made at the first start
+	case err != nil:
+		return err
+	}
+	return sealed.Fits(ctx, inner, keys)
+}
+
+// presentKeys are the configured keys or that of the key file. It makes none.
+func (c *storeConfig) presentKeys() ([][]byte, error) {
+	local, ok := c.opener.(LocalStore)
+	if len(c.keys) > 0 || !ok {
+		return c.keys, nil
+	}
+	key, err := sealed.LoadKeyFile(local.KeyFile())
+	if err != nil {
+		return nil, fmt.Errorf("loading key: %w", err)
+	}
+	return [][]byte{key}, nil
+}
+
+// lookAt says what there is to say of a file that cannot be opened yet, or not by
+// whoever asks: a check leaves no file behind.
+func (c *storeConfig) lookAt(b *BboltStore) (f Finding, done bool) {
+	f = Finding{Step: stepFile, Seen: b.path}
+	info, err := os.Stat(b.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		if link, err := os.Readlink(b.path); err == nil {
+			f.fail(b.path+" is a link to "+link+", which is not there", "put that file back, or remove the link to begin with a new store")
+			return f, true
+		}
+		if f = checkFolder(f); f.Broken {
+			return f, true
+		}
+		if _, err := c.presentKeys(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			f.fail(c.diagnose(err))
+		}
+		return f, true
+	case err != nil:
+		f.fail("the file "+b.path+" cannot be looked at: "+cause(err), "run the check as the user that Caddy runs as, and let that user enter each folder above the file")
+		return f, true
 	}
 	if owner, mine := ownedByMe(info); !mine {
-		step.Problem = fmt.Sprintf("it belongs to the user with id %d, and was not opened: files would be left that Caddy cannot use", owner)
-		step.Cure = fmt.Sprintf("run the check as that user: sudo -u '#%d' caddy password-reset check …; if Caddy runs as another one, change the owner", owner)
-		return []Finding{step}, true
+		f.Problem = fmt.Sprintf("it belongs to the user with id %d, and was not opened: files would be left that Caddy cannot use", owner)
+		f.Cure = fmt.Sprintf("run the check as that user: sudo -u '#%d' caddy password-reset check …; if Caddy runs as another one, change the owner", owner)
+		return f, true
 	}
-	return nil, false
+	return f, false
+}
+
+// fail makes a finding one of something broken.
+func (f *Finding) fail(problem, cure string) {
+	f.Seen, f.Problem, f.Cure, f.Broken = "", problem, cure, true
 }
 
 // checkFolder judges whether a new store can be made.
 func checkFolder(step Finding) Finding {
-	dir := filepath.Dir(step.Seen)
-	for {
+	for dir := filepath.Dir(step.Seen); ; dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)
 		switch {
-		case errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir):
-			dir = filepath.Dir(dir)
+		case (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) && dir != filepath.Dir(dir):
 			continue
 		case err != nil:
-			step.Problem, step.Broken = fmt.Sprintf("the folder %s cannot be looked at: %s", dir, cause(err)), true
-			step.Cure = "let the user that Caddy runs as enter it"
+			step.fail(fmt.Sprintf("the folder %s cannot be looked at: %s", dir, cause(err)), "run the check as the user that Caddy runs as, and let that user enter it")
 		case !info.IsDir():
-			step.Problem, step.Broken = dir+" is no folder", true
-			step.Cure = "correct `store bbolt PATH`"
+			step.fail(dir+" is a file, so the store cannot be made in it", "name a file in a folder: `store bbolt PATH` in the global block")
 		case !writable(dir):
-			step.Problem, step.Broken = fmt.Sprintf("the user that runs the check may not write to %s, so the store cannot be made there", dir), true
-			step.Cure = "run the check as the user that Caddy runs as; if it is that one, let it own the folder"
+			step.fail(fmt.Sprintf("the user that runs the check may not write to the folder %s, so the store cannot be made there", dir),
+				"run the check as the user that Caddy runs as; if it is that one, let it own the folder")
 		default:
 			step.Seen += " will be made when Caddy first runs"
 		}

@@ -2,7 +2,9 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/x509"
 	"io"
+	"net"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -42,3 +44,52 @@ func ReadDialect(d web.Dialect, block *caddyfile.Dispenser) (written map[string]
 
 // Forget has the next scrape count what waits anew.
 func (a *App) Forget() { a.backlog.forget() }
+
+// A Shown is a line of a check.
+type Shown = shownFinding
+
+// A Horizon is what a check sees beyond the configuration. What is not set stays as
+// it is.
+type Horizon struct {
+	DNS      *net.Resolver
+	Roots    *x509.CertPool
+	PartTime time.Duration
+	Rows     int
+}
+
+// SeeAs has the checks of an app see as that says.
+func (a *App) SeeAs(h Horizon) {
+	a.horizon.dns, a.horizon.roots = h.DNS, h.Roots
+	if h.PartTime > 0 {
+		a.horizon.partTime = h.PartTime
+	}
+	if h.Rows > 0 {
+		a.horizon.rows = h.Rows
+	}
+}
+
+// CheckAlone checks a configuration that no Caddy runs. inUse is the key of the
+// store that another Caddy says it has open.
+func CheckAlone(ctx context.Context, config []byte, inUse, to string, h Horizon) (shown []Shown, err error) {
+	about, err := provision(config)
+	if err != nil {
+		return nil, err
+	}
+	about.inUse = inUse
+	about.app.SeeAs(h)
+	c := &checkup{seated: about, to: to, tell: func(f shownFinding) { shown = append(shown, f) }}
+	c.run(ctx, "")
+	return shown, nil
+}
+
+// CheckRunning checks what Caddy runs in this process.
+func CheckRunning(ctx context.Context, to, selector string, h Horizon) (shown []Shown, err error) {
+	about, err := whatRuns()
+	if err != nil {
+		return nil, err
+	}
+	about.app.SeeAs(h)
+	c := &checkup{seated: about, to: to, selector: selector, tell: func(f shownFinding) { shown = append(shown, f) }}
+	c.run(ctx, "")
+	return shown, nil
+}

@@ -44,7 +44,7 @@ func provision(config []byte) (seated, error) {
 	}
 	app, err := ctx.AppIfConfigured("password_reset")
 	if errors.Is(err, caddy.ErrNotConfigured) {
-		return seated{}, errors.New("the configuration has no `password_reset`")
+		return seated{}, errNoReset
 	}
 	if err != nil {
 		return seated{}, err
@@ -93,6 +93,8 @@ func (v venue) explain(err error) string {
 		return fmt.Sprintf("something else has the store open, and no Caddy answers at %s: name the admin endpoint of the Caddy that runs with --address, or wait for another command to end", v.address)
 	}
 }
+
+var errNoReset = errors.New("the configuration has no `password_reset`")
 
 var errNoStoreYet = errors.New("there is no store yet")
 

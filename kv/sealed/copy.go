@@ -78,23 +78,8 @@ type Viewer interface {
 // also for a store that holds nothing, or [ErrDamaged] with how many records do
 // not open.
 func Verify(ctx context.Context, inner Viewer, keys [][]byte, progress func(read int64)) (generation uint64, err error) {
-	masters, err := newMasterKeys(keys)
-	if err != nil {
-		return 0, err
-	}
 	s := &Store{log: slog.New(slog.DiscardHandler), reported: map[[32]byte]bool{}}
-	err = inner.View(ctx, func(r kv.Reader) error {
-		data, err := r.Get(sentinelKey)
-		if err != nil {
-			return err
-		}
-		if data == nil {
-			return fmt.Errorf("%w: it holds none", ErrSentinel)
-		}
-		s.secrets, _, err = openSentinel(data, masters)
-		return err
-	})
-	if err != nil {
+	if s.secrets, err = peek(ctx, inner, keys); err != nil {
 		return 0, err
 	}
 	if s.aead, err = chacha20poly1305.NewX(s.secrets.dataKey[:]); err != nil {
@@ -132,6 +117,39 @@ func Verify(ctx context.Context, inner Viewer, keys [][]byte, progress func(read
 		return 0, fmt.Errorf("%w: %d of %d do not open", ErrDamaged, damaged, records)
 	}
 	return s.secrets.generation, nil
+}
+
+// Fits makes sure that Open would take the store inside inner with these keys.
+// It changes nothing: the generation stays, and the store is not bound to the
+// newest key.
+//
+// The error wraps [ErrKey] or [ErrSentinel] as that of Open does, [ErrSentinel]
+// also for a store that holds nothing.
+func Fits(ctx context.Context, inner Viewer, keys [][]byte) error {
+	if _, err := peek(ctx, inner, keys); err != nil {
+		return fmt.Errorf("looking at sealed store: %w", err)
+	}
+	return nil
+}
+
+// peek reads the sentinel.
+func peek(ctx context.Context, inner Viewer, keys [][]byte) (s sentinel, err error) {
+	masters, err := newMasterKeys(keys)
+	if err != nil {
+		return s, err
+	}
+	err = inner.View(ctx, func(r kv.Reader) error {
+		data, err := r.Get(sentinelKey)
+		if err != nil {
+			return err
+		}
+		if data == nil {
+			return fmt.Errorf("%w: it holds none", ErrSentinel)
+		}
+		s, _, err = openSentinel(data, masters)
+		return err
+	})
+	return s, err
 }
 
 // Outdate makes sure that a store of that generation counts as an older copy
