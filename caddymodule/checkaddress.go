@@ -55,6 +55,9 @@ func (c *checkup) checkAddress(ctx context.Context, s *site) []Finding {
 	case status >= http.StatusBadGateway && status <= http.StatusGatewayTimeout:
 		step.Problem = fmt.Sprintf("a proxy or CDN answers there, with %d: it does not reach Caddy", status)
 		step.Cure = "start Caddy, or correct where the proxy passes requests to; its log says what it tried"
+	case status == http.StatusBadRequest && base(s).Scheme == "http" && strings.Contains(string(body), "HTTPS"):
+		step.Problem = "TLS is spoken there, and `base_url` says http://"
+		step.Cure = "write https:// in `base_url`"
 	case status != http.StatusOK:
 		step.Problem = fmt.Sprintf("something else answers there, with %d", status)
 		step.Cure = elsewhere
@@ -109,7 +112,7 @@ func (c *checkup) untouched(ctx context.Context, s *site) Finding {
 	step := Finding{Step: "headers", Seen: "come as they were sent"}
 	answer, _, err := c.fetch(ctx, s.web.AskLink())
 	switch {
-	case err != nil:
+	case err != nil, answer.StatusCode != http.StatusOK:
 		step.fail("the form does not answer, though "+s.web.AskLink()+"/policy does", "have the proxy or CDN before Caddy pass "+s.web.AskLink()+" on; its log says why it does not")
 		return step
 	case answer.Header.Get("Cache-Control") != "no-store" || answer.Header.Get("Age") != "":

@@ -76,6 +76,9 @@ func (c *checkup) leadsHere(ctx context.Context, s *site) bool {
 		return true
 	}
 	for _, a := range addresses {
+		if net.ParseIP(a).IsLoopback() {
+			return true // also those that no interface lists, as Debian's 127.0.1.1
+		}
 		for _, o := range own {
 			if n, ok := o.(*net.IPNet); ok && n.IP.Equal(net.ParseIP(a)) {
 				return true

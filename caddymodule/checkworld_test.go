@@ -2,6 +2,8 @@ package caddymodule_test
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -209,3 +211,15 @@ func (m misconfiguration) foundOnly(t *testing.T, w *way, found []caddymodule.Sh
 
 // briefly shortens what a part may take, for peers that never answer.
 func (w *way) briefly() { w.horizon.PartTime = 300 * time.Millisecond }
+
+// problems are the findings of something that is not fine.
+func problems(found []caddymodule.Shown) (bad []caddymodule.Shown) {
+	for _, f := range found {
+		if f.Problem != "" {
+			bad = append(bad, f)
+		}
+	}
+	return bad
+}
+
+var quietLog = log.New(io.Discard, "", 0)
