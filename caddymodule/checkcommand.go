@@ -211,7 +211,10 @@ func printFinding(p *printer, n shownFinding) {
 			text = n.Seen + "; " + n.Problem
 		}
 	}
-	p.printf("  %s  %-16s %s: %s\n", mark, n.Part, n.Step, text)
+	if text != "" {
+		text = ": " + text
+	}
+	p.printf("  %s  %-16s %s%s\n", mark, n.Part, n.Step, text)
 	if n.Cure != "" {
 		p.printf("        %-16s → %s\n", "", n.Cure)
 	}

@@ -89,6 +89,11 @@ func (c *storeConfig) try(ctx context.Context) (err error) {
 		return err // a guest may return a nil pointer with it, which is no nil store
 	}
 	inner = opened
+	if m, ok := inner.(sealed.Marker); ok {
+		if _, err := m.Generation(); err != nil {
+			return err
+		}
+	}
 	used, err := sealed.HasRecords(ctx, inner)
 	if err != nil {
 		return err
@@ -113,10 +118,23 @@ func (c *storeConfig) presentKeys() ([][]byte, error) {
 	}
 	key, err := sealed.LoadKeyFile(local.KeyFile())
 	if err != nil {
-		return nil, fmt.Errorf("loading key: %w", err)
+		return nil, &unfitKey{local.KeyFile(), err}
 	}
 	return [][]byte{key}, nil
 }
+
+// An unfitKey says why a key file that is there cannot be used.
+type unfitKey struct {
+	path string
+	err  error
+}
+
+func (e *unfitKey) Error() string {
+	_, why, _ := strings.Cut(e.err.Error(), e.path+": ")
+	return "the key file " + e.path + ": " + why
+}
+
+func (e *unfitKey) Unwrap() error { return e.err }
 
 // lookAt says what there is to say of a file that cannot be opened yet, or not by
 // whoever asks: a check leaves no file behind.

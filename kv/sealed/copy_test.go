@@ -133,6 +133,28 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// Fits tells what Open would say, and Open would then find the store as it was.
+func TestFits(t *testing.T) {
+	inner := kvtest.Memory()
+	m := &marker{}
+	if err := sealed.Fits(t.Context(), inner, [][]byte{key1}); !errors.Is(err, sealed.ErrSentinel) {
+		t.Errorf("a store that holds nothing: %v", err)
+	}
+	if _, err := sealed.Open(t.Context(), inner, sealed.Options{Keys: [][]byte{key1}, Marker: m}); err != nil {
+		t.Fatal(err)
+	}
+	before := m.generation
+	if err := sealed.Fits(t.Context(), viewer{inner}, [][]byte{key2}); !errors.Is(err, sealed.ErrKey) {
+		t.Errorf("another key: %v", err)
+	}
+	if err := sealed.Fits(t.Context(), viewer{inner}, [][]byte{key2, key1}); err != nil {
+		t.Errorf("a newer key above it: %v", err)
+	}
+	if _, err := sealed.Open(t.Context(), inner, sealed.Options{Keys: [][]byte{key1}, Marker: m}); err != nil || m.generation != before+1 {
+		t.Errorf("opened after that: %v; generation %d, want %d", err, m.generation, before+1)
+	}
+}
+
 // A copy counts as older than what m has seen, or than nothing.
 func TestOutdate(t *testing.T) {
 	for _, tt := range []struct{ seen, generation, want uint64 }{{0, 5, 6}, {5, 5, 6}, {6, 5, 6}, {9, 5, 9}} {

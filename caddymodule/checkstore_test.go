@@ -1,0 +1,136 @@
+package caddymodule_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
+)
+
+const (
+	keyA = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
+	keyB = "QkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkI="
+)
+
+// usedStore lets Caddy make the store and use it, and stops it.
+func (w *way) usedStore() {
+	w.t.Helper()
+	w.load()
+	if err := caddy.Stop(); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// Each thing that is wrong with the store or its key, where no Caddy runs.
+func TestCheckStore(t *testing.T) {
+	const part = "store"
+	w := newWay(t)
+	w.running, w.showsOnlyPart = false, true
+	n := 0
+	// on has each case begin with a folder of its own, made by change.
+	on := func(change func(w *way, file string)) func(*way) {
+		return func(w *way) {
+			n++
+			dir := w.path(strings.Repeat("d", n))
+			must(w.t, os.Mkdir(dir, 0o700))
+			w.world.dir, w.store = dir, filepath.Join(dir, "reset.db")
+			change(w, w.store)
+		}
+	}
+	used := func(change func(w *way, file string)) func(*way) {
+		return on(func(w *way, file string) {
+			w.usedStore()
+			change(w, file)
+		})
+	}
+	write := func(text string) func(*way, string) {
+		return func(w *way, file string) { must(w.t, os.WriteFile(file, []byte(text), 0o600)) }
+	}
+	try(t, w, []misconfiguration{
+		{"folder is a file", on(func(w *way, file string) {
+			write("")(w, file)
+			w.store = file + "/x/reset.db"
+		}), part, "file", true, "DIR/reset.db is a file, so the store cannot be made in it", "`store bbolt PATH`"},
+		{"store is a folder", on(func(w *way, file string) { must(w.t, os.Mkdir(file, 0o700)) }), part, "open", true, "it is not a file", "name the file itself"},
+		{"link to nothing", on(func(w *way, file string) { must(w.t, os.Symlink("/nonexistent/reset.db", file)) }), part, "file", true, "is a link to /nonexistent/reset.db, which is not there", "put that file back"},
+		{"empty", on(write("")), part, "open", true, "the store is damaged: the file is empty", "caddy password-reset restore FILE"},
+		{"another file", on(write(strings.Repeat("no store", 10_000))), part, "open", true, "the store is damaged: ", "caddy password-reset restore FILE"},
+		{"cut off", used(func(w *way, file string) { must(w.t, os.Truncate(file, 8192)) }), part, "open", true, "the store is damaged: ", "caddy password-reset restore FILE"},
+		{"key does not fit", on(func(w *way, _ string) {
+			w.key = "key " + keyA
+			w.usedStore()
+			w.key = "key " + keyB
+		}), part, "open", true, "no `key` fits the store", "as another `key`, below the newer ones"},
+		{"key of another store", used(func(w *way, file string) {
+			must(w.t, os.WriteFile(filepath.Dir(file)+"/reset.key", []byte(keyB+"\n"), 0o600))
+		}), part, "open", true, "the key in DIR/reset.key does not fit", "put the key file back that belongs to this store"},
+		{"key file missing", used(func(w *way, file string) { must(w.t, os.Remove(filepath.Dir(file)+"/reset.key")) }), part, "open", true, "its key file DIR/reset.key is missing", "from a backup"},
+		{"key file for others", used(func(w *way, file string) { must(w.t, os.Chmod(filepath.Dir(file)+"/reset.key", 0o644)) }), part, "open", true, "the key file DIR/reset.key: others may use it (mode -rw-r--r--)", "run chmod 600 on it"},
+		{"key file for others, before the first start", on(func(w *way, file string) {
+			must(w.t, os.WriteFile(filepath.Dir(file)+"/reset.key", []byte(keyB+"\n"), 0o644))
+		}), part, "file", true, "the key file DIR/reset.key: others may use it", "run chmod 600 on it"},
+		{"no key in its file", used(beside("reset.key", "not a key")), part, "open", true, "the key file DIR/reset.key: key is not base64", "openssl rand -base64 32"},
+		{"no number beside it", used(beside("reset.db.generation", "seven")), part, "open", true, "reset.db.generation holds no number", "if the store beside it is not an old copy, delete this file"},
+		{"in use", used(func(w *way, file string) {
+			s, err := embeddedstore.Open(w.t.Context(), embeddedstore.Options{Path: file})
+			must(w.t, err)
+			w.t.Cleanup(func() { must(w.t, s.Close()) })
+			w.briefly()
+		}), part, "open", true, "another process has the store open", "give each a `store` of its own"},
+	})
+	if os.Geteuid() != 0 {
+		return
+	}
+	try(t, w, []misconfiguration{{"of somebody else", used(func(w *way, file string) { must(w.t, os.Chown(file, 65534, -1)) }), part, "file", false, "belongs to the user with id 65534, and was not opened", "sudo -u '#65534' caddy password-reset check"}})
+}
+
+// beside writes a file beside the store.
+func beside(name, text string) func(*way, string) {
+	return func(w *way, file string) {
+		must(w.t, os.WriteFile(filepath.Join(filepath.Dir(file), name), []byte(text), 0o600))
+	}
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What a check finds right in a store that no Caddy has open.
+func TestCheckStoreFine(t *testing.T) {
+	w := newWay(t)
+	w.running = false
+	says := func() string {
+		t.Helper()
+		for _, f := range w.check() {
+			if f.Part == "store" {
+				if f.Problem != "" {
+					t.Errorf("%+v", f)
+				}
+				return f.Step + ": " + f.Seen
+			}
+		}
+		return ""
+	}
+	w.store = w.path("new/folder/reset.db")
+	if got, want := says(), "file: "+w.store+" will be made when Caddy first runs"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	w.store = w.path("reset.db")
+	w.key = "key " + keyA
+	w.usedStore()
+	w.key = "key " + keyB + "\n key " + keyA
+	if got, want := says(), "open: "+w.store+", "; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, " KiB") {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	w.inUse = "bbolt:" + w.store
+	if got, want := says(), "open: "+w.store+", by the Caddy that runs"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
