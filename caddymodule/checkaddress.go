@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/passwords"
@@ -25,6 +26,9 @@ const (
 
 // fetchTime is how long a page of ours may take.
 const fetchTime = 15 * time.Second
+
+// fetchTries is how often a page is asked for whose connection was closed.
+const fetchTries = 5
 
 // checkAddress asks for our pages as a visitor does, at the address that links in
 // mails lead to.
@@ -171,10 +175,22 @@ func (c *checkup) unreached(s *site, err error) Finding {
 	return step
 }
 
-// fetch asks for a page as a browser without a session does.
-func (c *checkup) fetch(ctx context.Context, address string) (*http.Response, []byte, error) {
+// fetch asks for a page, again where the connection was closed: a Caddy that loads
+// a configuration closes some that it has just accepted.
+func (c *checkup) fetch(ctx context.Context, address string) (answer *http.Response, body []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
+	for range fetchTries {
+		answer, body, err = c.visit(ctx, address)
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+			break
+		}
+	}
+	return answer, body, err
+}
+
+// visit asks for a page as a browser without a session does.
+func (c *checkup) visit(ctx context.Context, address string) (*http.Response, []byte, error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return nil, nil, err

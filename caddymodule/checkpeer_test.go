@@ -131,6 +131,9 @@ func (r *relay) got() []string {
 	return append([]string(nil), r.mails...)
 }
 
+// errRefused quotes an address, as relays do.
+var errRefused = &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "<canary-of-mail@corner.internal> canary-of-query"}
+
 type relaySession struct{ relay *relay }
 
 func (s relaySession) AuthMechanisms() []string { return s.relay.mechanisms }
