@@ -27,6 +27,7 @@ func (w *way) loadWithAdmin() (address string) {
 	w.t.Helper()
 	address = "unix/" + w.path("a.sock")
 	w.t.Cleanup(func() { must(w.t, load("{\n admin off\n persist_config off\n}\n")) }) // caddy.Stop leaves the endpoint
+	w.stop()
 	must(w.t, load(strings.Replace(w.caddyfile(), "admin off", "admin "+address, 1)))
 	app, err := caddy.ActiveContext().AppIfConfigured("password_reset")
 	must(w.t, err)

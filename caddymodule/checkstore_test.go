@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
 )
 
@@ -20,9 +18,8 @@ const (
 func (w *way) usedStore() {
 	w.t.Helper()
 	w.load()
-	if err := caddy.Stop(); err != nil {
-		w.t.Fatal(err)
-	}
+	w.stop()
+	until(w.t, "the store is closed", func() bool { return openFiles(w.t, w.store) == 0 })
 }
 
 // Each thing that is wrong with the store or its key, where no Caddy runs.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/caddy-password-reset/caddy-password-reset/caddymodule"
@@ -146,9 +147,22 @@ func (w *way) check() []caddymodule.Shown {
 
 func (w *way) load() {
 	w.t.Helper()
-	if err := load(w.caddyfile()); err != nil {
-		w.t.Fatal(err)
-	}
+	w.stop()
+	must(w.t, load(w.caddyfile()))
+}
+
+// stop has Caddy let go of the port: what runs no more must not answer in the place
+// of what does, nor close what is connected to that.
+func (w *way) stop() {
+	w.t.Helper()
+	must(w.t, caddy.Stop())
+	until(w.t, "nobody listens", func() bool {
+		c, err := net.Dial("tcp", "127.0.0.1:"+w.port)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
 }
 
 // checkAgain checks what runs.
