@@ -68,11 +68,10 @@ func (w *way) tidy(text string) string {
 		text = strings.ReplaceAll(text, r.from, r.to)
 	}
 	text = regexp.MustCompile(`valid until \S+,`).ReplaceAllString(text, "valid until DAY,")
-	text = regexp.MustCompile(`\d+ KiB`).ReplaceAllString(text, "SIZE")
 	return regexp.MustCompile(`\n +\n`).ReplaceAllString(text, "\n\n")
 }
 
-const goodOutput = `  ok    store            open: DIR/reset.db, SIZE
+const goodOutput = `  ok    store            open: DIR/reset.db
   ok    store            queues: nothing waits
 
 shop.internal:PORT
@@ -106,7 +105,7 @@ shop.internal:PORT
 28 steps: 0 broken, 0 notes
 `
 
-const badOutput = `  ok    store            open: DIR/reset.db, SIZE
+const badOutput = `  ok    store            open: DIR/reset.db
   ok    store            queues: nothing waits
 
 shop.internal:PORT

@@ -38,9 +38,6 @@ func (c *checkup) checkStore(ctx context.Context) []Finding {
 			}
 		}
 		step.Seen = b.path
-		if info, err := os.Stat(b.path); err == nil {
-			step.Seen += ", " + size(info.Size())
-		}
 	}
 	var waiting []reset.Backlog
 	var err error
@@ -198,16 +195,4 @@ func cause(err error) string {
 		return p.Err.Error()
 	}
 	return err.Error()
-}
-
-// size is a number of bytes for people.
-func size(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	default:
-		return fmt.Sprintf("%d KiB", (n+1023)>>10)
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
@@ -85,6 +86,64 @@ func TestCheckStore(t *testing.T) {
 	try(t, w, []misconfiguration{{"of somebody else", used(func(w *way, file string) { must(w.t, os.Chown(file, 65534, -1)) }), part, "file", false, "belongs to the user with id 65534, and was not opened", "sudo -u '#65534' caddy password-reset check"}})
 }
 
+// A folder or a store that the user who checks may not use is named, with who should
+// check. Root may use all, so it becomes somebody else for that.
+func TestCheckStoreAsSomebodyElse(t *testing.T) {
+	w := newWay(t)
+	w.from = "support@example.com" // of which no resolver is asked
+	w.usedStore()
+	must(t, os.Chmod(w.dir, 0o755))
+	must(t, os.Mkdir(w.path("mine"), 0o555))
+	must(t, os.Mkdir(w.path("closed"), 0o700))
+	other := *w
+	other.store = w.path("mine/new/reset.db")
+	hidden := *w
+	hidden.store = w.path("closed/reset.db")
+	// What runs is this program, and begins beside a copy of the example.
+	program := w.path("caddy")
+	text, err := os.ReadFile(os.Args[0])
+	must(t, err)
+	must(t, os.WriteFile(program, text, 0o755))
+	must(t, os.Mkdir(w.path("run"), 0o755))
+	text, err = os.ReadFile("../Caddyfile.example")
+	must(t, err)
+	must(t, os.WriteFile(w.path("Caddyfile.example"), text, 0o644))
+	text, err = os.ReadFile(w.ca.file)
+	must(t, err)
+	must(t, os.WriteFile(w.path("ca.pem"), text, 0o644))
+	for _, tt := range []struct {
+		name string
+		way  *way
+		root bool // tells only root's files apart
+		want string
+	}{
+		{"folder", &other, false, "FAIL  store            file: the user that runs the check may not write to the folder " + w.path("mine") + ", so the store cannot be made there\n" +
+			"                         → run the check as the user that Caddy runs as; if it is that one, let it own the folder\n"},
+		{"hidden", &hidden, true, "FAIL  store            file: the file " + hidden.store + " cannot be looked at: permission denied\n" +
+			"                         → run the check as the user that Caddy runs as, and let that user enter each folder above the file\n"},
+		{"store", w, true, "note  store            file: " + w.store + "; it belongs to the user with id 0, and was not opened: files would be left that Caddy cannot use\n" +
+			"                         → run the check as that user: sudo -u '#0' caddy password-reset check …"},
+	} {
+		root := os.Geteuid() == 0
+		if tt.root && !root {
+			continue
+		}
+		file := w.path("Caddyfile." + tt.name)
+		text := strings.ReplaceAll(strings.ReplaceAll(tt.way.caddyfile(), w.ca.file, w.path("ca.pem")), w.path("log"), w.path("run/log"))
+		must(t, os.WriteFile(file, []byte(text), 0o644))
+		cmd := caddyCommand(t, w.path("run"), "password-reset", "check", "--config", file)
+		cmd.Path, cmd.Dir = program, w.path("run")
+		cmd.Env = append(cmd.Env, "CADDY_ADMIN=unix/"+w.path("nobody.sock"))
+		if root {
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		}
+		out, _ := cmd.CombinedOutput() // TestCheckStatus holds with which status it ends
+		if !strings.Contains(string(out), tt.want) {
+			t.Errorf("%s: got\n%s\nwant\n%s", tt.name, out, tt.want)
+		}
+	}
+}
+
 // beside writes a file beside the store.
 func beside(name, text string) func(*way, string) {
 	return func(w *way, file string) {
@@ -123,7 +182,7 @@ func TestCheckStoreFine(t *testing.T) {
 	w.key = "key " + keyA
 	w.usedStore()
 	w.key = "key " + keyB + "\n key " + keyA
-	if got, want := says(), "open: "+w.store+", "; !strings.HasPrefix(got, want) || !strings.HasSuffix(got, " KiB") {
+	if got, want := says(), "open: "+w.store; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	w.inUse = "bbolt:" + w.store
