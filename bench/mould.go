@@ -168,11 +168,12 @@ func (m *mould) entries(table byte, now int64, cohorts []cohort) (all []entry) {
 					if first, e.more = m.together(i, age); !first {
 						continue
 					}
+					e.line = 0
 					key = appendTime(key, minute(l.until+age)+time.Minute.Milliseconds())
 				default:
 					continue
 				}
-				e.size = uint8(len(m.appendKey(key, i, c, n)))
+				e.size = uint8(len(m.appendKey(key, int(e.line), c, n)))
 				all = append(all, e)
 			}
 		}
@@ -181,15 +182,16 @@ func (m *mould) entries(table byte, now int64, cohorts []cohort) (all []entry) {
 	return all
 }
 
-// together tells which lines go in the same minute as the i-th, and whether it is
-// the first of them: these are listed together when their code has ended.
+// together tells which lines but that of the grant go in the same minute as the
+// i-th, and whether it is the first of them: these are listed together, under the
+// grant, when their code has ended.
 func (m *mould) together(i int, age int64) (first bool, more uint8) {
 	for n, l := range m.lines {
 		switch {
 		case l.until == 0 || minute(l.until+age) != minute(m.lines[i].until+age):
 		case n < i:
 			return false, 0
-		case n > i:
+		case n > 0:
 			more |= 1 << n
 		}
 	}

@@ -1,8 +1,10 @@
 package caddymodule
 
 import (
+	"io"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // A shownRestore says where the store of before is kept.
@@ -41,13 +43,31 @@ func (a *announced) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
+// uploadPause is how long a client that sends a copy may be silent. Caddy's admin
+// endpoint would end every request after 10 s in all, and no larger copy, or one
+// through a slow pipe, could be restored; without a bound a client that sends
+// nothing would keep others from making a copy.
+const uploadPause = 30 * time.Second
+
+// A patientBody is the body of a request that may take as long as it goes on.
+type patientBody struct {
+	io.Reader
+	conn *http.ResponseController
+}
+
+func (b patientBody) Read(p []byte) (int, error) {
+	_ = b.conn.SetReadDeadline(time.Now().Add(uploadPause)) // in this process there is none
+	return b.Reader.Read(p)
+}
+
 // serveRestore puts the copy in the body in the place of the store.
 func serveRestore(w http.ResponseWriter, r adminRequest) (err error) {
 	var done shownRestore
+	body := patientBody{r.Body, http.NewResponseController(w)}
 	if r.running {
-		done.Kept, err = r.app.restore(r.Context(), r.Body, nil)
+		done.Kept, err = r.app.restore(r.Context(), body, nil)
 	} else {
-		done.Kept, err = r.app.store.restoreAlone(r.Context(), r.Body, nil)
+		done.Kept, err = r.app.store.restoreAlone(r.Context(), body, nil)
 	}
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 
@@ -107,7 +108,7 @@ func (a *App) mayUseStore() error {
 	}
 	info, err := os.Stat(b.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w at %s: Caddy makes it when it first runs", errNoStoreYet, b.path)
+		return a.mayMakeStore(b.path)
 	}
 	if err != nil {
 		return fmt.Errorf("looking at the store: %w; run this command as the user that Caddy runs as", err)
@@ -116,6 +117,24 @@ func (a *App) mayUseStore() error {
 		return fmt.Errorf("the store %s belongs to the user with id %d; run this command as that user, for example: sudo -u '#%[2]d' caddy password-reset …", b.path, owner)
 	}
 	return nil
+}
+
+// mayMakeStore says that there is no store, and whether one may be made: by a
+// restore.
+func (a *App) mayMakeStore(path string) error {
+	dir := filepath.Dir(path)
+	info, err := os.Stat(dir)
+	for errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		info, err = os.Stat(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("looking at the folder of the store: %w; run this command as the user that Caddy runs as", err)
+	}
+	if owner, mine := ownedByMe(info); !mine {
+		return fmt.Errorf("there is no store at %s yet, and the folder %s belongs to the user with id %d; run this command as the user that Caddy runs as, for example: sudo -u '#%[3]d' caddy password-reset …", path, dir, owner)
+	}
+	return fmt.Errorf("%w at %s: Caddy makes it when it first runs", errNoStoreYet, path)
 }
 
 // inProcess answers requests of a command within its process.

@@ -3,6 +3,7 @@ package reset_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,6 +44,26 @@ func TestSendPastTheLimits(t *testing.T) {
 		w.wantChange(token(l.Link), good, reset.StatusChanged)
 		if _, err := w.site.Send(context.Background(), ""); !errors.Is(err, reset.ErrLogin) {
 			t.Errorf("sending to nobody: %v", err)
+		}
+	})
+}
+
+// However often it is sent, the account's own links work on.
+func TestSendAgainAndAgain(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		for range 100 {
+			if _, err := w.site.Send(context.Background(), "alice"); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(4 * time.Second)
+		}
+		time.Sleep(time.Minute)
+		if n := w.relay.count(reset.LetterReset); n < 10 || n > 40 {
+			t.Errorf("%d mails", n)
+		}
+		w.wantChange(token(w.relay.last(reset.LetterReset).Link), good, reset.StatusChanged)
+		if strings.Contains(w.logText(), `"alarm":true`) {
+			t.Error("alarm")
 		}
 	})
 }

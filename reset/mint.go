@@ -95,7 +95,7 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 	if err != nil {
 		return err
 	}
-	m.minted, m.coded = !m.limited && (m.counted || m.desk || s.mayMint(r, m.now)), false
+	m.minted, m.coded = !m.limited && (m.counted || s.mayMint(r, m.now, m.desk)), false
 	r.begin(reference, m.asked, m.now)
 	expires := m.now.Add(m.linkTTL)
 	if m.minted {

@@ -10,15 +10,22 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
 
-// Sizes that rows are padded to, so that a row tells nothing by its length. A
-// record outgrows its step only with several live grants or a change, for a
-// decoy as for an account. Sealed and with their keys, two records, five jobs or
-// twelve of the others fill a page of 4 KiB of the embedded store: with one byte
-// more there were only one or four.
+// Sizes that rows are padded to, so that a row tells nothing by its length.
+// Sealed and with their keys, a record of two steps, five jobs or twelve of the
+// others fill a page of 4 KiB of the embedded store: with one byte more there were
+// none or four.
+//
+// What of a record an account has more of than a decoy takes as much room in both,
+// whatever is in it: who the account is, its mails and stories of more than two
+// hours ago, and what its owner did. So a record outgrows its two steps with its
+// fourth live grant or a change, for a decoy as for an account.
 const (
-	recordStep = 1960
-	jobStep    = 728
-	rowStep    = 256
+	recordStep  = 1960
+	accountRoom = 1200
+	mintsRoom   = 160
+	storiesRoom = 1500
+	jobStep     = 728
+	rowStep     = 256
 )
 
 // Codes end after a number of wrong guesses: per mail, per day, and in a row
@@ -52,7 +59,7 @@ type record struct {
 
 	Stories []story `json:"stories,omitempty"` // what became of the latest requests
 
-	Decoy bool  `json:"decoy,omitempty"`
+	Decoy bool  `json:"decoy"`
 	Seen  int64 `json:"seen"` // last written, in milliseconds
 }
 
@@ -126,7 +133,30 @@ func (s *Service) loadRecord(tx getter, key []byte, now time.Time) (*record, err
 // that was, the sweeper finds it and lists it anew, as often as it has to stay.
 func (r *record) put(tx kv.Tx, key []byte, now time.Time) error {
 	r.Seen = now.UnixMilli()
-	return putRow(tx, key, r, recordStep)
+	room, err := r.room()
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("encoding a row: %w", err)
+	}
+	return tx.Put(key, padded(append(b, bytes.Repeat([]byte{' '}, room)...), recordStep))
+}
+
+// room returns how much less than its share the record of an account takes.
+func (r *record) room() (free int, err error) {
+	for _, part := range []struct {
+		of    any
+		share int
+	}{{r.Account, accountRoom}, {r.Mints, mintsRoom}, {r.Stories, storiesRoom}} {
+		b, err := json.Marshal(part.of)
+		if err != nil {
+			return 0, fmt.Errorf("encoding a row: %w", err)
+		}
+		free += max(0, part.share-len(b))
+	}
+	return free, nil
 }
 
 // putListed is put for a record that may be new.
@@ -275,8 +305,13 @@ func encodeRow(v any, step int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding a row: %w", err)
 	}
+	return padded(b, step), nil
+}
+
+// padded fills a row up with spaces, which JSON ignores.
+func padded(b []byte, step int) []byte {
 	if over := len(b) % step; over > 0 {
 		b = append(b, bytes.Repeat([]byte{' '}, step-over)...)
 	}
-	return b, nil
+	return b
 }

@@ -140,6 +140,45 @@ func TestInvariantSameWorkForEveryMail(t *testing.T) {
 	}
 }
 
+// Nor may what an account has and nobody else tell by the length of its record: its
+// names, and what became of its requests of hours ago.
+func TestInvariantSameWorkForOrdinaryAccounts(t *testing.T) {
+	accounts := map[string]reset.Account{
+		"usual":    {ID: "42", Login: "alice.o.neill", Email: "alice.o.neill@mail.example.com", Name: "Alice O'Neill", Locale: "en-GB"},
+		"uuid":     {ID: "6ba7b810-9dad-11d1-80b4-00c04fd430c8", Login: "alice.o.neill@mail.example.com", Email: "alice.o.neill@mail.example.com", Name: "Alice Margaret O'Neill", Locale: "en-GB"},
+		"cyrillic": {ID: "42", Login: "alice", Email: "alice@example.com", Name: strings.Repeat("я", 60), Locale: "ru"},
+	}
+	for name, account := range accounts {
+		for _, gap := range []time.Duration{17 * time.Second, 65 * time.Second, 4 * time.Minute, 13 * time.Minute, 150 * time.Minute} {
+			t.Run(fmt.Sprint(name, " ", gap), func(t *testing.T) {
+				rows := func(found ...reset.Account) (updates [][]int) {
+					inStore(t, func(t *testing.T, w *world, rec *recorder) {
+						w.dir.put(account.Login, found...)
+						for range 12 {
+							w.ask(account.Login)
+							time.Sleep(10 * time.Second)
+							w.site.Code(context.Background(), reset.CodeEntry{Login: account.Login, Code: "12345678"})
+							updates = append(updates, rec.sizes()...)
+							time.Sleep(gap - 10*time.Second)
+							rec.reset() // what was swept
+						}
+					})
+					return updates
+				}
+				hit, miss := rows(account), rows()
+				for n := range min(len(hit), len(miss)) {
+					if !slices.Equal(hit[n], miss[n]) {
+						t.Fatalf("update %d\nhit  %v\nmiss %v", n, hit[n], miss[n])
+					}
+				}
+				if len(hit) != len(miss) {
+					t.Errorf("%d updates for a hit, %d for a miss", len(hit), len(miss))
+				}
+			})
+		}
+	}
+}
+
 // Rows are padded to steps. Whatever the length of what was typed and of a
 // caller's words, nothing that is stored for a hit alone may take a row over
 // the next step.

@@ -1,6 +1,7 @@
 package reset
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"sync"
@@ -48,8 +49,19 @@ func (r *record) begin(reference string, asked int64, now time.Time) {
 	}
 	r.Stories = append(r.Stories, story{Reference: reference, Asked: asked})
 	r.mailEnded(reference, "", now, "")
+	r.shorten()
+}
+
+// shorten drops the oldest stories until the others have room.
+func (r *record) shorten() {
 	if extra := len(r.Stories) - maxStories; extra > 0 {
 		r.Stories = r.Stories[extra:]
+	}
+	for len(r.Stories) > 1 {
+		if b, err := json.Marshal(r.Stories); err != nil || len(b) <= storiesRoom {
+			return
+		}
+		r.Stories = r.Stories[1:]
 	}
 }
 
@@ -86,6 +98,7 @@ func (r *record) tell(reference string, s Step, at time.Time, detail string) {
 	}
 	detail = storable(detail)
 	t.Later = append(t.Later, told{Step: s, At: at.UnixMilli(), Detail: detail[:min(len(detail), mailToldSize)]})
+	r.shorten()
 }
 
 // wasTold reports whether the step is in the story of a request.

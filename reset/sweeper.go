@@ -1,8 +1,10 @@
 package reset
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
@@ -105,8 +107,10 @@ func (s *Service) sweepOnce(ctx context.Context) (more bool, err error) {
 }
 
 // sweepRows removes the rows under keys that have expired, and lists the others
-// for when they will have: together those that go together.
+// for when they will have: together those that go together, under the first key
+// again. Of what a mint has written that is its grant's, which no other has.
 func sweepRows(tx kv.Tx, keys [][]byte, now time.Time) error {
+	first := keys[0]
 	later := make(map[time.Time][][]byte)
 	for _, key := range keys {
 		until := expiry(tx, key, now)
@@ -120,7 +124,7 @@ func sweepRows(tx kv.Tx, keys [][]byte, now time.Time) error {
 		}
 	}
 	for until, keys := range later {
-		if err := putExpiry(tx, until, keys[0], keys[1:]...); err != nil {
+		if err := putExpiry(tx, until, first, slices.DeleteFunc(keys, func(key []byte) bool { return bytes.Equal(key, first) })...); err != nil {
 			return err
 		}
 	}

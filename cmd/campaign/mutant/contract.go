@@ -85,8 +85,8 @@ var contracts = []Mutant{
 	{
 		Gone: "an account has few mails",
 		File: "reset/mint.go",
-		Old:  "(m.counted || m.desk || s.mayMint(r, m.now))",
-		New:  "(m.counted || m.desk || s.mayMint(r, m.now) || true)",
+		Old:  "(m.counted || s.mayMint(r, m.now, m.desk))",
+		New:  "(m.counted || s.mayMint(r, m.now, m.desk) || true)",
 		Run:  "^TestAskingBeforeALinkEndsLocksNobodyOut$",
 	},
 	{
@@ -274,7 +274,7 @@ var contracts = []Mutant{
 	{
 		Gone:    "the windows of an account are kept",
 		File:    "reset/window.go",
-		Old:     "if permitted(s.config.PerAccount,",
+		Old:     "if desk || permitted(s.config.PerAccount,",
 		New:     "if true || permitted(s.config.PerAccount,",
 		Package: "./cmd/caddy",
 		Run:     "^TestTrialGuessFlood$",

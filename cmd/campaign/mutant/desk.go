@@ -45,9 +45,9 @@ var desks = []Mutant{
 	},
 	{
 		Gone: "the help desk's mail passes the limits of an account",
-		File: "reset/mint.go",
-		Old:  "m.counted || m.desk || ",
-		New:  "m.counted || ",
+		File: "reset/window.go",
+		Old:  "if desk || permitted(",
+		New:  "if permitted(",
 		Run:  "^TestSendPastTheLimits$",
 	},
 	{

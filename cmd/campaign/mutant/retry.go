@@ -170,8 +170,8 @@ var tryAgain = []Mutant{
 	{
 		Gone:    "who has no codes any more gets a link",
 		File:    "reset/mint.go",
-		Old:     "(m.counted || m.desk || s.mayMint(r, m.now))",
-		New:     "(m.counted || m.desk || s.mayMint(r, m.now)) && !r.codesOff()",
+		Old:     "(m.counted || s.mayMint(r, m.now, m.desk))",
+		New:     "(m.counted || s.mayMint(r, m.now, m.desk)) && !r.codesOff()",
 		Package: "./cmd/caddy",
 		Run:     "^TestTrialGuessCodesForADay$",
 	},
