@@ -156,12 +156,19 @@ func (w *way) load() {
 func (w *way) stop() {
 	w.t.Helper()
 	must(w.t, caddy.Stop())
+	patience := time.Now().Add(5 * time.Second)
 	until(w.t, "nobody listens", func() bool {
 		c, err := net.Dial("tcp", "127.0.0.1:"+w.port)
-		if err == nil {
-			c.Close()
+		if err != nil {
+			return true
 		}
-		return err != nil
+		c.Close()
+		if w.base == w.site && time.Now().After(patience) { // another program has taken the port
+			w.overTCP()
+			w.site = "http://127.0.0.1:" + w.port
+			w.base = w.site
+		}
+		return false
 	})
 }
 
