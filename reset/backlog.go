@@ -18,7 +18,7 @@ type Backlog struct {
 	Oldest  time.Time // when the oldest of them was queued; zero if none waits
 }
 
-// backlogPage is how many jobs are read at once to find the oldest.
+// backlogPage is how many jobs are read into memory at once.
 const backlogPage = 500
 
 // Backlog tells what waits, a row for each queue of each site, in the order of
@@ -60,27 +60,26 @@ func (s *Site) backlog(ctx context.Context, k jobKind) (Backlog, error) {
 }
 
 // eachRow calls fn for the rows of a queue in the order in which they come due,
-// until it returns false. A job that moves meanwhile may be met twice, or not.
+// until it returns false. All are of one moment: a job that is moved to an earlier
+// time between two looks would be in neither of them.
 func (s *Site) eachRow(ctx context.Context, k jobKind, fn func(kv.Pair) bool) error {
 	from := s.queuePrefix(k)
 	end := after(from)
-	for {
-		var rows []kv.Pair
-		err := s.svc.store.View(ctx, func(r kv.Reader) (err error) {
-			rows, err = r.Scan(from, end, backlogPage)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			if !fn(row) {
+	return s.svc.store.View(ctx, func(r kv.Reader) error {
+		for {
+			rows, err := r.Scan(from, end, backlogPage)
+			if err != nil {
+				return err
+			}
+			for _, row := range rows {
+				if !fn(row) {
+					return nil
+				}
+			}
+			if len(rows) < backlogPage {
 				return nil
 			}
+			from = append(rows[len(rows)-1].Key, 0)
 		}
-		if len(rows) < backlogPage {
-			return nil
-		}
-		from = append(rows[len(rows)-1].Key, 0)
-	}
+	})
 }

@@ -163,10 +163,10 @@ func (s *Site) dropMails(ctx context.Context, login string, keys [][]byte, gone 
 
 func (s *Site) revokeRecord(ctx context.Context, key []byte) (links int, change id, err error) {
 	now := time.Now()
+	revocation := newID(now)
 	notice := s.newNotice(LetterFailed, Account{}, "", now)
 	var ended []string
 	err = s.persist(ctx, func(tx kv.Tx) error {
-		links, change, ended = 0, id{}, nil
 		b, err := tx.Get(key)
 		if err != nil || b == nil {
 			return err
@@ -175,6 +175,10 @@ func (s *Site) revokeRecord(ctx context.Context, key []byte) (links int, change 
 		if err != nil {
 			return err
 		}
+		if r.Revoked == revocation {
+			return nil // an earlier try, answered with "unknown", had been stored
+		}
+		links, change, ended = 0, id{}, nil
 		if c := r.Change; c != nil {
 			notice.Reference, notice.To, notice.Created = c.Reference, &r.Account, c.At
 			if err := s.addJob(tx, jobNotice, notice, now); err != nil {
@@ -193,7 +197,7 @@ func (s *Site) revokeRecord(ctx context.Context, key []byte) (links int, change 
 			r.tell(g.Reference, StepRevoked, now, byOperator)
 		}
 		r.Epoch++
-		r.Grants = nil
+		r.Grants, r.Revoked = nil, revocation
 		r.Consecutive, r.Today, r.Day = 0, 0, 0
 		return r.put(tx, key, now)
 	})

@@ -3,10 +3,16 @@ package reset_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
+	"github.com/caddy-password-reset/caddy-password-reset/kv/kvtest"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
@@ -173,6 +179,157 @@ func TestRevokeAsksTheDirectory(t *testing.T) {
 		}
 		w.wantDead(token(l.Link))
 	})
+}
+
+// A mail that is tried early, while the queue is read, is dropped too.
+func TestRevokeAMailThatMoves(t *testing.T) {
+	var dir *slowDirectory
+	set := func(c *reset.SiteConfig) {
+		dir = &slowDirectory{directory: c.Directory.(*directory)}
+		c.Directory = dir
+	}
+	synctest.Test(t, func(t *testing.T) {
+		watched := &watchedStore{Store: kvtest.Memory()}
+		w := newWorld(t, watched)
+		w.tuning, w.sole = set, true
+		w.start()
+		w.dir.fail(errors.New("answer 502"))
+		for n := range 1100 {
+			w.ask(fmt.Sprintf("user%d", n))
+		}
+		time.Sleep(5 * time.Second)
+		w.ask("alice")
+		time.Sleep(5 * time.Second)
+		all, err := w.site.Trace(context.Background(), "alice")
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		waiting, err := w.site.Waiting(context.Background(), 10_000)
+		place := slices.IndexFunc(waiting, func(j reset.WaitingJob) bool { return j.Reference == all[0].Reference })
+		if err != nil || place < 500 {
+			t.Fatalf("alice's mail is number %d of those that wait (%v): the test tests nothing", place, err)
+		}
+		looks := 0
+		watched.after = func() {
+			if looks++; looks == 2 { // the first looks for the records of the login
+				watched.after = nil
+				dir.slow.Store(true)
+				if err := w.services[0].RetryJob(context.Background(), waiting[place].ID); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		if done := w.revoke("alice"); done.Mails != 1 {
+			t.Errorf("revoked %+v", done)
+		}
+		w.dir.fail(nil)
+		dir.slow.Store(false)
+		time.Sleep(time.Hour)
+		if n := w.relay.count(reset.LetterReset); n != 0 {
+			t.Errorf("%d revoked mails were sent", n)
+		}
+	})
+}
+
+// A slowDirectory does not answer while it is slow.
+type slowDirectory struct {
+	*directory
+	slow atomic.Bool
+}
+
+func (d *slowDirectory) Lookup(ctx context.Context, login string) ([]reset.Account, error) {
+	if d.slow.Load() {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	return d.directory.Lookup(ctx, login)
+}
+
+// A watchedStore calls after when somebody has read.
+type watchedStore struct {
+	kv.Store
+	after func()
+}
+
+func (s *watchedStore) View(ctx context.Context, fn func(kv.Reader) error) error {
+	err := s.Store.View(ctx, fn)
+	if s.after != nil {
+		s.after()
+	}
+	return err
+}
+
+// unheard is a store whose answers to who writes are lost while it is told so.
+type unheard struct {
+	kv.Store
+	lost atomic.Bool
+}
+
+func (s *unheard) Update(ctx context.Context, fn func(kv.Tx) error) error {
+	wrote := false
+	err := s.Store.Update(ctx, func(tx kv.Tx) error { return fn(putting{tx, &wrote}) })
+	if wrote && s.lost.Load() {
+		return fmt.Errorf("%w: the answer is lost", kv.ErrUnknown)
+	}
+	return err
+}
+
+// putting notes that something is put.
+type putting struct {
+	kv.Tx
+	done *bool
+}
+
+func (p putting) Put(key, value []byte) error {
+	*p.done = true
+	return p.Tx.Put(key, value)
+}
+
+// What was stored though the answer was lost counts as done: in the result and for
+// who observes.
+func TestDeskWithALostAnswer(t *testing.T) {
+	desk := map[string]struct {
+		do    func(w *world)
+		heard string
+	}{
+		"revoking": {func(w *world) {
+			if done := w.revoke("alice"); done != (reset.Revocation{Links: 1, Changes: 1}) {
+				w.t.Errorf("revoked %+v", done)
+			}
+		}, "revoked revoked"},
+		"dropping a change": {func(w *world) {
+			if err := w.services[0].DropJob(context.Background(), w.waiting("change").ID); err != nil {
+				w.t.Error(err)
+			}
+		}, "revoked"},
+	}
+	for name, act := range desk {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, nil, func(t *testing.T, w *world) {
+				w.stop()
+				store, ear := &unheard{Store: w.store}, &listener{}
+				w.store = store
+				w.startWith(func(c *reset.Config) { c.Observer = ear })
+				l := w.letter("alice")
+				w.app.down()
+				w.wantChange(token(l.Link), good, reset.StatusPending)
+				time.Sleep(2 * time.Minute)
+				w.letter("alice@example.com")
+				ear.take()
+				store.lost.Store(true)
+				time.AfterFunc(20*time.Millisecond, func() { store.lost.Store(false) })
+				act.do(w)
+				heard := strings.ReplaceAll(ear.take(), "lookup:found ", "")
+				if heard != act.heard {
+					t.Errorf("heard %q, want %q", heard, act.heard)
+				}
+				jobs, err := w.site.Waiting(context.Background(), 10)
+				if err != nil || len(jobs) != 1 || jobs[0].Kind != "notice" {
+					t.Errorf("what waits is %+v, %v", jobs, err)
+				}
+			})
+		})
+	}
 }
 
 // Codes that guessing has switched off are on again when the operator says so.

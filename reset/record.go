@@ -59,6 +59,8 @@ type record struct {
 
 	Stories []story `json:"stories,omitempty"` // what became of the latest requests
 
+	Revoked id `json:"revoked,omitzero"` // the latest revocation
+
 	Decoy bool  `json:"decoy"`
 	Seen  int64 `json:"seen"` // last written, in milliseconds
 }

@@ -52,17 +52,33 @@ func (r *record) begin(reference string, asked int64, now time.Time) {
 	r.shorten()
 }
 
-// shorten drops the oldest stories until the others have room.
+// shorten drops the oldest stories until the others have room. Of those that were
+// limited it leaves room for one more: who only asks again and again must not push
+// out what became of the others.
 func (r *record) shorten() {
-	if extra := len(r.Stories) - maxStories; extra > 0 {
-		r.Stories = r.Stories[extra:]
-	}
 	for len(r.Stories) > 1 {
-		if b, err := json.Marshal(r.Stories); err != nil || len(b) <= storiesRoom {
+		b, err := json.Marshal(r.Stories)
+		if err != nil || len(r.Stories) <= maxStories && len(b) <= storiesRoom {
 			return
 		}
-		r.Stories = r.Stories[1:]
+		if !r.dropLimited(maxLimited - 1) {
+			r.Stories = r.Stories[1:]
+		}
 	}
+}
+
+// dropLimited drops the oldest story that was limited, if there are more than most.
+func (r *record) dropLimited(most int) bool {
+	oldest, n := 0, 0
+	for i, t := range slices.Backward(r.Stories) {
+		if t.Mail.Step == StepLimited {
+			oldest, n = i, n+1
+		}
+	}
+	if n > most {
+		r.Stories = slices.Delete(r.Stories, oldest, oldest+1)
+	}
+	return n > most
 }
 
 // mailEnded tells what became of the mail of a request.
@@ -75,18 +91,8 @@ func (r *record) mailEnded(reference string, s Step, now time.Time, detail strin
 	room := mailToldSize - len(s)
 	detail = detail[:min(len(detail), room)]
 	t.Mail = told{Step: s, At: now.UnixMilli(), Detail: detail + strings.Repeat(" ", room-len(detail))}
-	if s != StepLimited {
-		return
-	}
-	limited := 0
-	for _, t := range slices.Backward(r.Stories) {
-		if t.Mail.Step == StepLimited {
-			limited++
-		}
-		if limited > maxLimited {
-			r.Stories = slices.DeleteFunc(r.Stories, func(o story) bool { return o.Reference == t.Reference })
-			return
-		}
+	if s == StepLimited {
+		r.dropLimited(maxLimited)
 	}
 }
 

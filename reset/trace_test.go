@@ -3,6 +3,7 @@ package reset_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -231,6 +232,31 @@ func TestTraceUnderAFlood(t *testing.T) {
 		lines := w.trace("alice")
 		if len(lines) > 10 || lines[len(lines)-1] != "asked mailed opened" {
 			t.Errorf("after a flood the trace is\n%s", strings.Join(lines, "\n"))
+		}
+	})
+}
+
+// Requests that the account's limits end push out three others at the most.
+func TestTraceOfAnAccountUnderAFlood(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		const names = 40
+		for n := range names {
+			w.dir.put(fmt.Sprintf("name %d", n), alice)
+		}
+		for range 8 {
+			w.letter("alice")
+			time.Sleep(2 * time.Hour)
+		}
+		for n := range names {
+			w.ask(fmt.Sprintf("name %d", n))
+			time.Sleep(5 * time.Second)
+		}
+		told := map[string]int{}
+		for _, line := range w.trace("alice") {
+			told[line]++
+		}
+		if told["asked mailed"] < 5 || told["asked limited"] != 3 {
+			t.Errorf("of eight mails the trace tells as %v", told)
 		}
 	})
 }

@@ -40,7 +40,7 @@ func (h *heldJob) waiting() WaitingJob {
 
 // Waiting returns the jobs of a site that wait, those of one kind after those of
 // another and each in the order in which they come due, but no more than most of
-// each kind. A job that moves meanwhile may be missing, or stand twice.
+// each kind.
 func (s *Site) Waiting(ctx context.Context, most int) ([]WaitingJob, error) {
 	release, err := s.svc.hold()
 	if err != nil {
@@ -136,10 +136,10 @@ func (s *Site) dropChange(ctx context.Context, h *heldJob) error {
 	notice := s.newNotice(LetterFailed, Account{}, h.Reference, time.UnixMilli(h.Created))
 	told := false
 	err := s.persist(ctx, func(tx kv.Tx) error {
-		told = false
 		if err := h.holds(tx); err != nil {
-			return err
+			return err // also after an earlier try that was stored: what it told stands
 		}
+		told = false
 		r, err := s.svc.loadRecord(tx, h.Record, now)
 		if err != nil {
 			return err
