@@ -80,8 +80,12 @@ func (m *model) sends(l reset.Letter, held bool, now time.Time) {
 		}
 		return
 	}
-	c := &m.person(l.To.ID).counts
-	if m.calm && !c.jobs[l.MessageID] && !c.permits(now) {
+	p := m.person(l.To.ID)
+	c := &p.counts
+	if m.gone[l.MessageID] {
+		m.breaks("a mail is sent that the operator has dropped")
+	}
+	if m.calm && !c.jobs[l.MessageID] && !m.desk[l.Reference] && !c.permits(now) {
 		m.breaks("an account gets more mails than its limits allow")
 	}
 	if c.jobs == nil {
@@ -97,7 +101,10 @@ func (m *model) sends(l reset.Letter, held bool, now time.Time) {
 	case l.Code != "" && m.calm && c.mustBeOff(now):
 		m.breaks("codes are on though many were guessed")
 	}
-	g := &mailed{Letter: l, account: l.To.ID, era: m.era, seen: now, held: held}
+	g := &mailed{Letter: l, account: l.To.ID, era: m.era, seen: now, held: held, doubt: m.mailedLate(l.Reference, p)}
+	if m.gone[l.Reference] {
+		g.cancelled = now
+	}
 	g.names = []string{m.asked[l.Reference], l.To.Login, l.To.Email}
 	g.link = key{token: token(l.Link), open: now.Add(l.LinkTTL - lag), shut: now.Add(l.LinkTTL)}
 	g.code = key{token: l.Code, open: now.Add(l.CodeTTL - lag), shut: now.Add(l.CodeTTL)}
@@ -137,7 +144,7 @@ func (m *model) guesses(login, code string, accounts []reset.Account, now time.T
 		u.accounts = append(u.accounts, a.ID)
 	}
 	for _, g := range m.mails {
-		if g.Code == "" || !slices.ContainsFunc(g.names, func(name string) bool { return reset.Fold(name) == reset.Fold(login) }) {
+		if g.Code == "" || !g.hasName(login) {
 			continue
 		}
 		u.near = append(u.near, g)
@@ -161,6 +168,11 @@ func (m *model) guesses(login, code string, accounts []reset.Account, now time.T
 		}
 	}
 	return u
+}
+
+// hasName reports whether the code of a mail may be entered with a login.
+func (g *mailed) hasName(login string) bool {
+	return slices.ContainsFunc(g.names, func(name string) bool { return reset.Fold(name) == reset.Fold(login) })
 }
 
 func (m *model) mustTake(g *mailed, now time.Time) bool {

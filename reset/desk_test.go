@@ -197,7 +197,7 @@ func TestRevokeAMailThatMoves(t *testing.T) {
 		for n := range 1100 {
 			w.ask(fmt.Sprintf("user%d", n))
 		}
-		time.Sleep(5 * time.Second)
+		time.Sleep(14 * time.Second)
 		w.ask("alice")
 		time.Sleep(5 * time.Second)
 		all, err := w.site.Trace(context.Background(), "alice")

@@ -103,7 +103,10 @@ func newMachine(rt *rapid.T, chance uint64) *machine {
 	m := &machine{rt: rt, limits: reset.DefaultPerAccount(), inner: kvtest.Memory(), chance: rand.New(rand.NewPCG(chance, 1))}
 	m.kind = rapid.SampledFrom([]string{"calm", "calm, several", "crashes", "crashes, several", "hostile", "hostile, several"}).Draw(rt, "kind")
 	m.sole = !strings.HasSuffix(m.kind, "several")
-	m.model = &model{tried: map[string]*delivery{}, people: map[string]*person{}, asked: map[string]string{}}
+	m.model = &model{
+		tried: map[string]*delivery{}, people: map[string]*person{}, asked: map[string]string{},
+		taken: map[string]time.Time{}, desk: map[string]bool{}, gone: map[string]bool{},
+	}
 	m.lives = rapid.SampledFrom([]int{1, 1, 2}).Draw(rt, "lives")
 	m.model.calm = strings.HasPrefix(m.kind, "calm")
 	if !m.sole {

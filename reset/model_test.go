@@ -29,6 +29,9 @@ type model struct {
 	tried   map[string]*delivery // by change id
 	people  map[string]*person   // by account id
 	asked   map[string]string    // login by reference
+	taken   map[string]time.Time // when it was, by reference
+	desk    map[string]bool      // references of the help desk
+	gone    map[string]bool      // references and jobs that the operator has ended
 	notices []reset.Letter
 	broken  string // the first rule that was broken
 }
@@ -83,6 +86,10 @@ type delivery struct {
 // A person is an account.
 type person struct {
 	flying int
+
+	revoking int       // revocations under way
+	revoked  time.Time // when the last one ended
+
 	top    int64       // highest sequence that the app saw
 	done   []time.Time // when changes were completed, by their notices
 	maybe  time.Time   // when the app last answered "applied"
@@ -265,7 +272,7 @@ func (m *model) begins(c reset.Change, now time.Time) *delivery {
 		m.breaks("a change is tried whose grant was cancelled")
 	case d.entry.era < m.era:
 		m.breaks("a change of an older copy of the store is tried")
-	case now.Sub(d.entry.begun) > 24*time.Hour+time.Minute:
+	case m.overdue(d.entry, now):
 		m.breaks("a change is tried after its deadline")
 	}
 	for _, o := range m.tried {
@@ -291,6 +298,14 @@ func (m *model) replaced(e *entry, now time.Time) bool {
 	}
 	return slices.ContainsFunc(m.entries, func(o *entry) bool {
 		return o.mail.account == e.mail.account && o == m.first(o) && o.accepted() && o.before > last && o.ended.Add(lag).Before(now)
+	})
+}
+
+// overdue reports whether all who entered this password did so more than a day ago:
+// what was not taken at first is entered again.
+func (m *model) overdue(e *entry, now time.Time) bool {
+	return !slices.ContainsFunc(m.entries, func(o *entry) bool {
+		return o.password == e.password && now.Sub(o.begun) <= 24*time.Hour+time.Minute
 	})
 }
 
@@ -326,6 +341,7 @@ func (m *model) copies() {
 
 func (m *model) restores() {
 	m.era++
+	clear(m.gone)
 	for _, e := range m.entries {
 		e.void = e.void || !e.copied
 	}

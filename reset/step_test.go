@@ -25,6 +25,9 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 		"guess":       m.guess,
 		"besiege":     m.besiege,
 		"cancel":      m.cancel,
+		"send":        m.send,
+		"revoke":      m.revoke,
+		"job":         m.job,
 		"forge":       m.forge,
 		"pause":       m.pause,
 		"rest":        m.pause,
@@ -110,7 +113,7 @@ func (m *machine) asks(p *process, login string, ttl time.Duration) {
 	switch {
 	case p.isDead():
 	case err == nil:
-		m.model.asked[ref] = login
+		m.model.asks(ref, login, time.Now())
 	case m.model.calm || err != reset.ErrUnavailable:
 		m.model.breaks("a request is not taken though nothing is wrong")
 	}

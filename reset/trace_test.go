@@ -311,3 +311,25 @@ func TestNothingOfATraceStaysForEver(t *testing.T) {
 		}
 	})
 }
+
+// Two rows of one mint that go at different times, and then at the same, keep
+// their place in the expiry index: mum's record, which waits for her change to end,
+// and the row of the address that dad has asked for since.
+func TestRowsThatMeetAgainBothGo(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		family := w.dir.accounts["family@example.com"]
+		w.dir.put("mum", family[0])
+		w.dir.put("dad", family[1])
+		l := w.letter("mum")
+		time.Sleep(10 * time.Minute)
+		w.app.down()
+		w.wantChange(token(l.Link), good, reset.StatusPending)
+		time.Sleep(time.Hour - 2*time.Second)
+		w.letter("dad")
+		w.app.say(nil)
+		time.Sleep(40 * 24 * time.Hour)
+		if rows := w.rows(); len(rows) != 0 {
+			t.Errorf("%d rows are left: %s", len(rows), w.dump())
+		}
+	})
+}

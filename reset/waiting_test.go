@@ -42,7 +42,7 @@ func TestWaitingMail(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		j := w.waiting("mail")
 		wait := time.Until(j.Due)
-		if j.Reference != reference || j.Attempts != 1 || j.Trying || j.Cause != "connection refused" || wait < 20*time.Second || wait > 40*time.Second {
+		if j.Reference != reference || j.Attempts != 1 || j.Trying || j.Cause != "connection refused" || wait < 10*time.Second || wait > 40*time.Second {
 			t.Errorf("it waits as %+v, for %s", j, wait)
 		}
 		w.relay.say(nil)
