@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -280,16 +279,5 @@ func TestAdminAPIRefusesOtherOrigins(t *testing.T) {
 	}
 	if len(w.logged("reset asked for")) != 0 {
 		t.Error("a page of another origin had a mail sent")
-	}
-}
-
-// A Caddy without this module answers 404 as any server does. The command must not
-// take that for an empty list, and must say what is wrong.
-func TestCommandAtAnotherCaddy(t *testing.T) {
-	stranger := httptest.NewServer(http.NotFoundHandler())
-	defer stranger.Close()
-	out, err := caddyCommand(t, t.TempDir(), "password-reset", "jobs", "--address", strings.TrimPrefix(stranger.URL, "http://")).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "is the Caddy that runs there built with this module?") {
-		t.Errorf("%v\n%s", err, out)
 	}
 }

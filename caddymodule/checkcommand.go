@@ -189,7 +189,7 @@ func (f *checkFlags) ask(ctx context.Context, s *seat, tell func(shownFinding)) 
 	defer answer.Body.Close()
 	for lines := json.NewDecoder(answer.Body); ; {
 		var n shownFinding
-		err := lines.Decode(&n)
+		err := nextPlain(lines, &n)
 		if errors.Is(err, io.EOF) && ctx.Err() == nil {
 			return nil
 		}

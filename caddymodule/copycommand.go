@@ -1,13 +1,11 @@
 package caddymodule
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
-	"time"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 )
@@ -25,21 +23,24 @@ elsewhere. FILE must not exist; - is the standard output.`,
 		Example: `  caddy password-reset export reset-$(date +%F).db
   caddy password-reset export - | ssh backup 'cat > reset.db'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := f.open(cmd.Context())
+			// Ctrl-C leaves no half of a copy behind.
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			s, err := f.open(ctx)
 			if err != nil {
 				return err
 			}
-			g := newGauge(cmd.ErrOrStderr(), "copying")
-			g.say("making and checking a copy")
-			answer, err := s.do(cmd.Context(), http.MethodGet, "export", nil)
+			shown := newProgress(cmd.ErrOrStderr(), "copying")
+			shown.say("making and checking a copy")
+			answer, err := s.do(ctx, http.MethodGet, "export", nil)
 			if err != nil {
-				g.end()
+				shown.end()
 				return err
 			}
 			defer answer.Body.Close()
-			g.total = answer.ContentLength
-			n, err := writeCopy(cmd.OutOrStdout(), args[0], g.read(answer.Body))
-			g.end()
+			shown.total = answer.ContentLength
+			n, err := writeCopy(cmd.OutOrStdout(), args[0], shown.read(answer.Body))
+			shown.end()
 			if err != nil {
 				return err
 			}
@@ -52,31 +53,6 @@ elsewhere. FILE must not exist; - is the standard output.`,
 	f.add(cmd)
 	takes(cmd, nil)
 	return cmd
-}
-
-// writeCopy writes a copy to a file that only its owner may read, under its name
-// only when it is whole.
-func writeCopy(stdout io.Writer, name string, from io.Reader) (n int64, err error) {
-	if name == "-" {
-		return io.Copy(stdout, from)
-	}
-	if _, err := os.Lstat(name); err == nil {
-		return 0, fmt.Errorf("%s exists; name another file", name)
-	}
-	part, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".part-*") // 0600
-	if err != nil {
-		return 0, err
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(part.Name()))
-		}
-	}()
-	n, err = io.Copy(part, from)
-	if err = errors.Join(err, part.Sync(), part.Close()); err != nil {
-		return n, fmt.Errorf("writing %s: %w", name, err)
-	}
-	return n, os.Rename(part.Name(), name)
 }
 
 func restoreCommand() *cobra.Command {
@@ -96,7 +72,7 @@ again. FILE may be - for the standard input.`,
 		Example: `  caddy password-reset restore reset-2026-11-22.db`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var in io.Reader = cmd.InOrStdin()
-			g := newGauge(cmd.ErrOrStderr(), "reading")
+			shown := newProgress(cmd.ErrOrStderr(), "reading")
 			if args[0] != "-" {
 				file, err := os.Open(args[0])
 				if err != nil {
@@ -104,7 +80,7 @@ again. FILE may be - for the standard input.`,
 				}
 				defer file.Close()
 				if info, err := file.Stat(); err == nil {
-					g.total = info.Size()
+					shown.total = info.Size()
 				}
 				in = file
 			}
@@ -113,8 +89,8 @@ again. FILE may be - for the standard input.`,
 				return err
 			}
 			var done shownRestore
-			err = s.send(cmd.Context(), http.MethodPost, "restore", g.read(in), &done)
-			g.end()
+			err = s.send(cmd.Context(), http.MethodPost, "restore", shown.read(in), &done)
+			shown.end()
 			if err != nil {
 				return err
 			}
@@ -129,69 +105,4 @@ again. FILE may be - for the standard input.`,
 	f.add(cmd)
 	takes(cmd, nil)
 	return cmd
-}
-
-// gaugePace is how often a gauge moves.
-const gaugePace = 200 * time.Millisecond
-
-// A gauge shows on a terminal how far a copy has come.
-type gauge struct {
-	p     *printer // nil: nobody looks
-	doing string
-	total int64 // in bytes; less than 1: not known
-	done  int64
-	shown time.Time
-}
-
-func newGauge(out io.Writer, doing string) *gauge {
-	g := &gauge{doing: doing}
-	if isTerminal(out) {
-		g.p = newPrinter(out)
-	}
-	return g
-}
-
-// read counts what is read through it.
-func (g *gauge) read(r io.Reader) io.Reader { return io.TeeReader(r, g) }
-
-func (g *gauge) Write(b []byte) (int, error) {
-	g.done += int64(len(b))
-	switch now := time.Now(); {
-	case now.Sub(g.shown) < gaugePace && g.done != g.total:
-	case g.total > 0 && g.done == g.total:
-		g.say("checking")
-	case g.total > 0:
-		g.shown = now
-		g.say(fmt.Sprintf("%s %d %% of %s", g.doing, 100*g.done/g.total, size(g.total)))
-	default:
-		g.shown = now
-		g.say(fmt.Sprintf("%s %s", g.doing, size(g.done)))
-	}
-	return len(b), nil
-}
-
-// say puts a line in the place of the last one.
-func (g *gauge) say(text string) {
-	if g.p != nil {
-		g.p.printf("\r\x1b[K%s …", text)
-	}
-}
-
-// end clears the line.
-func (g *gauge) end() {
-	if g.p != nil {
-		g.p.printf("\r\x1b[K")
-	}
-}
-
-// size is a number of bytes for people.
-func size(n int64) string {
-	switch {
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	case n >= 1<<20:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	default:
-		return fmt.Sprintf("%d KiB", (n+1023)>>10)
-	}
 }

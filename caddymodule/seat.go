@@ -182,6 +182,9 @@ func (s *seat) do(ctx context.Context, method, path string, body io.Reader) (*ht
 		return nil, err
 	}
 	if resp.StatusCode < 300 {
+		if path != "export" {
+			resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
+		}
 		return resp, nil
 	}
 	defer resp.Body.Close()
@@ -192,7 +195,7 @@ func (s *seat) do(ctx context.Context, method, path string, body io.Reader) (*ht
 	var said struct {
 		Error string `json:"error"`
 	}
-	if json.Unmarshal(text, &said) != nil || said.Error == "" {
+	if decodePlain(bytes.NewReader(text), &said) != nil || said.Error == "" {
 		said.Error = fmt.Sprintf("the admin endpoint answers %d, and not as password_reset does: is the Caddy that runs there built with this module?", resp.StatusCode)
 	}
 	return nil, &seatError{status: resp.StatusCode, message: said.Error}
@@ -221,5 +224,5 @@ func (s *seat) send(ctx context.Context, method, path string, body io.Reader, re
 	if result == nil {
 		return nil
 	}
-	return json.NewDecoder(resp.Body).Decode(result)
+	return decodePlain(resp.Body, result)
 }
