@@ -18,6 +18,7 @@ func serveExport(w http.ResponseWriter, r adminRequest) error {
 	out := &announced{ResponseWriter: w}
 	progress := func(_, total int64) { out.total = total }
 	if r.running {
+		out.begin = func() { r.app.noteCopy(stepExported) }
 		return r.app.export(r.Context(), out, progress)
 	}
 	return r.app.store.exportAlone(r.Context(), out, progress)
@@ -27,12 +28,16 @@ func serveExport(w http.ResponseWriter, r adminRequest) error {
 type announced struct {
 	http.ResponseWriter
 	total int64
+	begin func() // before the first byte, if not nil
 	begun bool
 }
 
 func (a *announced) Write(b []byte) (int, error) {
 	if !a.begun {
 		a.begun = true
+		if a.begin != nil {
+			a.begin()
+		}
 		h := a.Header()
 		h.Set("Content-Type", "application/octet-stream")
 		h.Set("Cache-Control", "no-store")

@@ -20,6 +20,12 @@ func newAudit(ctx caddy.Context) audit {
 	return audit{ctx.Logger().Named(auditName).WithOptions(zap.WithCaller(false))}
 }
 
+// Steps of the store, which belong to no request and no site.
+const (
+	stepExported reset.Step = "exported" // a copy of it has begun to leave
+	stepRestored reset.Step = "restored" // a copy is in its place
+)
+
 // step writes a line. Its fields are documented in docs/operators/watching.md.
 func (a audit) step(e reset.Event) {
 	fields := []zap.Field{

@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -91,5 +92,53 @@ func TestAuditLog(t *testing.T) {
 		if bytes.Contains(lines, []byte(secret)) {
 			t.Errorf("%q stands in the audit log", secret)
 		}
+	}
+}
+
+// What the operator does through the admin API stands in the audit log: also what
+// belongs to no request.
+func TestAuditLogOfOperator(t *testing.T) {
+	w := newAdminWorld(t, "")
+	w.loadAdmin(config{options: patient})
+	w.inbox.SetDown(true)
+	w.admin(http.StatusAccepted, "POST", "send", `{"login":"alice"}`)
+	job := w.firstJob("451")
+	w.steer("POST", "jobs/"+job+"/retry")
+	until(t, "it was tried", func() bool {
+		return strings.Contains(w.admin(http.StatusOK, "GET", "jobs/"+job, ""), `"attempts": 2`)
+	})
+	w.steer("DELETE", "jobs/"+job)
+	copy := w.admin(http.StatusOK, "GET", "export", "")
+	until(t, "the export has ended, and half a copy is none", func() bool {
+		_, answer, err := w.tryAdmin("POST", "/password_reset/restore", copy[:len(copy)/2])
+		return err == nil && strings.Contains(answer, "this is no copy of a store")
+	})
+	w.admin(http.StatusOK, "POST", "restore", copy)
+	var got []string
+	for _, line := range w.logged("step") {
+		if line["logger"] != "password_reset.audit" || line["step"] == "found" || line["step"] == "delayed" {
+			continue // none of the operator's
+		}
+		at, _ := line["at"].(string)
+		if _, err := time.Parse(time.RFC3339, at); err != nil {
+			t.Errorf("%v: %v", line, err)
+		}
+		site, detail := line["site"].(string), line["detail"]
+		if detail == nil {
+			detail = ""
+		}
+		got = append(got, strings.Join([]string{site, line["step"].(string), detail.(string)}, "|"))
+		if reference := line["reference"].(string); (site == "") != (reference == "") {
+			t.Errorf("%v", line)
+		}
+	}
+	want := []string{
+		"app.example.com|asked|by the operator",
+		"app.example.com|retried|mail, by the operator",
+		"app.example.com|revoked|by the operator",
+		"|exported|", "|restored|",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the audit log has %q, want %q", got, want)
 	}
 }

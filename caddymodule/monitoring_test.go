@@ -286,6 +286,7 @@ func TestDocumentedWords(t *testing.T) {
 	text := manual(t)
 	for file, declared := range map[string]string{
 		"../reset/observer.go": `(?m)^\tStep\w+ +Step = "(\w+)"`,
+		"audit.go":             `(?m)^\tstep\w+ reset\.Step = "(\w+)"`,
 		"../web/answer.go":     `(?m)^\tOutcome\w+ +Outcome = "(\w+)"`,
 		"../web/route.go":      `(?m)^\tkind\w+: +"(\w+)",`,
 	} {
@@ -294,7 +295,7 @@ func TestDocumentedWords(t *testing.T) {
 			t.Fatal(err)
 		}
 		all := regexp.MustCompile(declared).FindAllStringSubmatch(string(source), -1)
-		if len(all) < 10 {
+		if len(all) < 10 && (file != "audit.go" || len(all) < 2) {
 			t.Errorf("%s declares %d words", file, len(all))
 		}
 		for _, word := range all {

@@ -53,6 +53,9 @@ func (a *App) observe(ctx caddy.Context) error {
 	return register(ctx.GetMetricsRegistry(), exhibit{a})
 }
 
+// noteCopy tells of a step of the store.
+func (a *App) noteCopy(s reset.Step) { a.observer.Step(reset.Event{At: time.Now(), Step: s}) }
+
 // isLive tells whether the configuration has started as a whole.
 func (a *App) isLive() bool { return running() == a }
 

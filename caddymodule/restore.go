@@ -42,6 +42,7 @@ func (a *App) restore(ctx context.Context, from io.Reader, progress func(done, t
 		return "", err
 	}
 	a.log.Info("a copy was put in the place of the store", "kept", kept)
+	a.noteCopy(stepRestored)
 	return kept, nil
 }
 

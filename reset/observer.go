@@ -9,7 +9,7 @@ type Step string
 // The steps in the order that most requests take them. Those of the first group
 // end without a mail, those of the second without a change.
 const (
-	StepAsked   Step = "asked"   // a request was accepted; nothing was looked up
+	StepAsked   Step = "asked"   // a request was accepted; nothing was looked up; Detail says if the operator made it
 	StepFound   Step = "found"   // there is an account, and a grant for it
 	StepUnknown Step = "unknown" // no account that can get mail
 	StepLimited Step = "limited" // login or account was asked for too often
@@ -32,6 +32,8 @@ const (
 
 	StepCancelled Step = "cancelled" // the owner said that it was not them
 	StepRevoked   Step = "revoked"   // the operator ended it
+	StepDropped   Step = "dropped"   // the operator ended a notice that waited
+	StepRetried   Step = "retried"   // the operator had a job that waited tried at once; Detail is its kind
 )
 
 // An Event is one step of one request. It holds no login, address, token or

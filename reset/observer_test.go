@@ -115,3 +115,70 @@ func TestObserverHearsOfEachStepOnce(t *testing.T) {
 		}
 	})
 }
+
+// What the operator does leaves a line, and says that it was the operator; also
+// where it ends what has no story, or only moves it.
+func TestObserverHearsOfTheOperator(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		w.stop()
+		ear := &listener{}
+		w.startWith(func(c *reset.Config) { c.Observer = ear })
+		ctx, svc := context.Background(), w.services[0]
+		want := func(what string, steps ...string) {
+			t.Helper()
+			ear.mu.Lock()
+			defer ear.mu.Unlock()
+			var got []string
+			for _, e := range ear.steps {
+				if e.Site != "app.example.com" || len(e.Reference) != 9 || e.At.IsZero() {
+					t.Errorf("%s: event %+v", what, e)
+				}
+				if e.Detail != "" {
+					e.Step += reset.Step(" (" + e.Detail + ")")
+				}
+				got = append(got, string(e.Step))
+			}
+			if ear.steps = nil; !slices.Equal(got, steps) {
+				t.Errorf("%s: heard %q, want %q", what, got, steps)
+			}
+		}
+		away := func(reset.Letter) reset.Delivery {
+			return reset.Delivery{Status: reset.NotSent, Err: errors.New("451")}
+		}
+		if _, err := w.site.Send(ctx, "alice"); err != nil {
+			t.Fatal(err)
+		}
+		want("sending", "asked (by the operator)")
+		time.Sleep(10 * time.Second)
+		want("what becomes of it", "found", "mailed")
+		w.ask("bob")
+		want("a visitor", "asked")
+		time.Sleep(10 * time.Second)
+		want("what becomes of that", "found", "mailed")
+
+		w.app.down()
+		w.wantChange(token(w.relay.last(reset.LetterReset).Link), good, reset.StatusPending)
+		time.Sleep(10 * time.Second)
+		want("a change that waits", "accepted", "pending (503)")
+		job := w.waiting("change").ID
+		if err := svc.RetryJob(ctx, job); err != nil {
+			t.Fatal(err)
+		}
+		want("trying it", "retried (change, by the operator)")
+		time.Sleep(5 * time.Second)
+		w.relay.say(away)
+		if err := svc.DropJob(ctx, job); err != nil {
+			t.Fatal(err)
+		}
+		want("dropping it", "revoked (by the operator)")
+		time.Sleep(5 * time.Second)
+		if err := svc.DropJob(ctx, w.waiting("notice").ID); err != nil {
+			t.Fatal(err)
+		}
+		want("dropping its notice", "dropped (by the operator)")
+		if err := svc.DropJob(ctx, job); !errors.Is(err, reset.ErrJob) {
+			t.Errorf("dropping it again: %v", err)
+		}
+		want("dropping nothing")
+	})
+}

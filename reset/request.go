@@ -73,7 +73,11 @@ func (s *Site) enqueue(ctx context.Context, r Request, words *words, desk bool) 
 		attrs = append(attrs, "dialect", r.Dialect)
 	}
 	s.log.Info("reset asked for", attrs...)
-	s.observe(now, j.Reference, StepAsked, "")
+	by := ""
+	if desk {
+		by = byOperator
+	}
+	s.observe(now, j.Reference, StepAsked, by)
 	return j.Reference, nil
 }
 

@@ -82,7 +82,11 @@ func (s *Service) RetryJob(ctx context.Context, jobID string) error {
 		}
 		q := site.queue(h.kind)
 		q.wakeUp()
-		return busyIfStale(site.postpone(ctx, h, 0, nil))
+		if err := site.postpone(ctx, h, 0, nil); err != nil {
+			return busyIfStale(err)
+		}
+		site.observe(time.Now(), h.Reference, StepRetried, h.kind.String()+", "+byOperator)
+		return nil
 	})
 }
 
@@ -101,12 +105,12 @@ func (s *Service) DropJob(ctx context.Context, jobID string) error {
 		case jobChange:
 			return busyIfStale(site.dropChange(ctx, h))
 		default:
-			return busyIfStale(site.finish(ctx, h, nil))
+			return busyIfStale(site.dropNotice(ctx, h))
 		}
 	})
 }
 
-// byOperator is the detail of what an operator has ended.
+// byOperator is the detail of what an operator has done.
 const byOperator = "by the operator"
 
 func (s *Site) dropMail(ctx context.Context, h *heldJob) error {
@@ -164,6 +168,14 @@ func (s *Site) dropChange(ctx context.Context, h *heldJob) error {
 		s.observe(now, h.Reference, StepRevoked, byOperator)
 	}
 	return nil
+}
+
+func (s *Site) dropNotice(ctx context.Context, h *heldJob) error {
+	err := s.finish(ctx, h, nil)
+	if err == nil {
+		s.observe(time.Now(), h.Reference, StepDropped, byOperator)
+	}
+	return err
 }
 
 // isBusy reports whether the job is being tried, here or in another process. With
