@@ -252,7 +252,7 @@ func (s *Site) expire(ctx context.Context, h *heldJob, also func(kv.Tx) error) e
 		if h.Account == nil {
 			r.Decoy = true
 		}
-		r.begin(h.Reference, h.Created, now)
+		r.begin(h.Reference, h.Created, h.Desk, now)
 		r.mailEnded(h.Reference, StepExpired, now, h.Cause)
 		return r.putListed(tx, key, now)
 	})

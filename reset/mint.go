@@ -96,7 +96,7 @@ func (m *minting) write(tx kv.Tx, reference string) error {
 		return err
 	}
 	m.minted, m.coded = !m.limited && (m.counted || s.mayMint(r, m.now, m.desk)), false
-	r.begin(reference, m.asked, m.now)
+	r.begin(reference, m.asked, m.desk, m.now)
 	expires := m.now.Add(m.linkTTL)
 	if m.minted {
 		if !m.counted {

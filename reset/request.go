@@ -73,11 +73,7 @@ func (s *Site) enqueue(ctx context.Context, r Request, words *words, desk bool) 
 		attrs = append(attrs, "dialect", r.Dialect)
 	}
 	s.log.Info("reset asked for", attrs...)
-	by := ""
-	if desk {
-		by = byOperator
-	}
-	s.observe(now, j.Reference, StepAsked, by)
+	s.observe(now, j.Reference, StepAsked, askedBy(desk))
 	return j.Reference, nil
 }
 

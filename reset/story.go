@@ -31,7 +31,8 @@ const (
 type story struct {
 	Reference string `json:"r"`
 	Asked     int64  `json:"a"`
-	Mail      told   `json:"m"` // how the mail ended; no step yet: it is under way
+	Desk      bool   `json:"o,omitempty"` // the operator has asked
+	Mail      told   `json:"m"`           // how the mail ended; no step yet: it is under way
 	Later     []told `json:"l,omitempty"`
 }
 
@@ -43,11 +44,11 @@ type told struct {
 }
 
 // begin adds a request that a mail is made for, or none: both look alike.
-func (r *record) begin(reference string, asked int64, now time.Time) {
+func (r *record) begin(reference string, asked int64, desk bool, now time.Time) {
 	if r.story(reference) != nil {
 		return // an earlier attempt has begun it
 	}
-	r.Stories = append(r.Stories, story{Reference: reference, Asked: asked})
+	r.Stories = append(r.Stories, story{Reference: reference, Asked: asked, Desk: desk})
 	r.mailEnded(reference, "", now, "")
 	r.shorten()
 }
@@ -143,7 +144,7 @@ func (t story) told(site string) (steps []Event) {
 			At: time.UnixMilli(o.At), Site: site, Reference: t.Reference, Step: o.Step, Detail: strings.TrimRight(o.Detail, " "),
 		})
 	}
-	add(told{Step: StepAsked, At: t.Asked})
+	add(told{Step: StepAsked, At: t.Asked, Detail: askedBy(t.Desk)})
 	add(t.Mail)
 	for _, o := range t.Later {
 		add(o)

@@ -120,7 +120,7 @@ func (s *Site) addWaiting(ctx context.Context, k jobKind, login string, keys [][
 		}
 		t := known[h.Reference]
 		if t == nil && k == jobMail && (Fold(h.Login) == Fold(login) || containsKey(keys, h.Account)) {
-			asked := Event{At: time.UnixMilli(h.Created), Site: s.config.ID, Reference: h.Reference, Step: StepAsked}
+			asked := Event{At: time.UnixMilli(h.Created), Site: s.config.ID, Reference: h.Reference, Step: StepAsked, Detail: askedBy(h.Desk)}
 			t = &Traced{Reference: h.Reference, Steps: []Event{asked}}
 			known[h.Reference] = t
 		}

@@ -333,3 +333,44 @@ func TestRowsThatMeetAgainBothGo(t *testing.T) {
 		}
 	})
 }
+
+// A mail that the help desk had sent is told from one that a visitor asked for,
+// before it was looked up, afterwards, and where there is no account. It takes no
+// room of what became of other requests.
+func TestTraceTellsWhoHasAsked(t *testing.T) {
+	inWorld(t, nil, func(t *testing.T, w *world) {
+		want := func(login string, details ...string) {
+			t.Helper()
+			all, err := w.site.Trace(context.Background(), login)
+			if err != nil || len(all) != len(details) {
+				t.Fatalf("%d requests for %s, %v", len(all), login, err)
+			}
+			for n, detail := range details {
+				if e := all[n].Steps[0]; e.Step != reset.StepAsked || e.Detail != detail {
+					t.Errorf("request %d for %s begins with %+v, want %q", n, login, e, detail)
+				}
+			}
+		}
+		const desk = "by the operator"
+		for _, login := range []string{"alice", "nobody"} {
+			w.ask(login)
+			time.Sleep(10 * time.Second)
+			details := []string{""}
+			for len(details) < 8 {
+				if _, err := w.site.Send(context.Background(), login); err != nil {
+					t.Fatal(err)
+				}
+				details = append([]string{desk}, details...)
+				want(login, details...)
+				time.Sleep(10 * time.Second)
+				want(login, details...)
+			}
+		}
+		w.dir.fail(errors.New("answer 502"))
+		if _, err := w.site.Send(context.Background(), "bob"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Hour)
+		want("bob", desk)
+	})
+}

@@ -113,6 +113,14 @@ func (s *Service) DropJob(ctx context.Context, jobID string) error {
 // byOperator is the detail of what an operator has done.
 const byOperator = "by the operator"
 
+// askedBy is the detail of a request.
+func askedBy(desk bool) string {
+	if desk {
+		return byOperator
+	}
+	return ""
+}
+
 func (s *Site) dropMail(ctx context.Context, h *heldJob) error {
 	now := time.Now()
 	key := h.Account
@@ -125,7 +133,7 @@ func (s *Site) dropMail(ctx context.Context, h *heldJob) error {
 			return err
 		}
 		r.Decoy = r.Decoy || h.Account == nil
-		r.begin(h.Reference, h.Created, now)
+		r.begin(h.Reference, h.Created, h.Desk, now)
 		r.mailEnded(h.Reference, StepRevoked, now, byOperator)
 		return r.putListed(tx, key, now)
 	})
