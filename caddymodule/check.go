@@ -20,6 +20,16 @@ type Finding struct {
 	Broken  bool   `json:"broken,omitempty"`  // people cannot reset their password, or are in danger, until that is done
 }
 
+// fail makes a finding one of something broken.
+func (f *Finding) fail(problem, cure string) {
+	f.Seen, f.Problem, f.Cure, f.Broken = "", problem, cure, true
+}
+
+// advise makes a finding one of something that could be better.
+func (f *Finding) advise(problem, cure string) {
+	f.Seen, f.Problem, f.Cure, f.Broken = "", problem, cure, false
+}
+
 // A Checker is a directory or target of a guest that can be tried without a lookup
 // or a change.
 type Checker interface {

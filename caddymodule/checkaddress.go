@@ -37,46 +37,37 @@ func (c *checkup) checkAddress(ctx context.Context, s *site) []Finding {
 	if err != nil {
 		return []Finding{c.unreached(s, err)}
 	}
-	reached := Finding{Step: stepAnswer, Seen: fmt.Sprintf("%s answers", s.web.AskLink())}
-	step := Finding{Step: stepPage, Seen: "what answers is this site", Broken: true}
+	reached := Finding{Step: stepAnswer, Seen: s.web.AskLink() + " answers"}
+	step := Finding{Step: stepPage, Seen: "what answers is this site"}
 	var rules passwords.Rules
 	switch status := answer.StatusCode; {
 	case status >= 300 && status < 400:
-		to, moved := moved(answer)
-		step.Problem = fmt.Sprintf("it redirects (answer %d) to %s, and so would the link in a mail be", status, place(to))
-		step.Cure = elsewhere
-		if moved {
+		to, samePage := movedTo(answer)
+		step.fail(fmt.Sprintf("it redirects (answer %d) to %s, and so would the link in a mail be", status, place(to)), elsewhere)
+		if samePage {
 			to.Path = strings.TrimSuffix(to.Path, strings.TrimPrefix(answer.Request.URL.Path, base(s).Path))
 			step.Cure = "write `base_url " + place(to) + "`, or take the redirect away"
 		}
 	case status == http.StatusServiceUnavailable && strings.HasPrefix(answer.Header.Get("Content-Type"), "application/problem+json"):
-		step.Problem = "password reset is not available: its store does not open"
-		step.Cure = "do what the check of the store says; Caddy tries again by itself"
+		step.fail("password reset is not available: its store does not open", "do what the check of the store says; Caddy tries again by itself")
 	case status == http.StatusTooManyRequests:
-		step.Broken = false
-		step.Problem = "something on the way limits requests, and this machine has made too many"
-		step.Cure = "try again later; have that limit leave " + s.web.AskLink() + " to ours"
+		step.advise("something on the way limits requests, and this machine has made too many",
+			"try again later; have that limit leave "+s.web.AskLink()+" to ours")
 	case status >= http.StatusBadGateway && status <= http.StatusGatewayTimeout:
-		step.Problem = fmt.Sprintf("a proxy or CDN answers there, with %d: it does not reach Caddy", status)
-		step.Cure = "start Caddy, or correct where the proxy passes requests to; its log says what it tried"
+		step.fail(fmt.Sprintf("a proxy or CDN answers there, with %d: it does not reach Caddy", status),
+			"start Caddy, or correct where the proxy passes requests to; its log says what it tried")
 	case status == http.StatusBadRequest && base(s).Scheme == "http" && strings.Contains(string(body), "HTTPS"):
-		step.Problem = "TLS is spoken there, and `base_url` says http://"
-		step.Cure = "write https:// in `base_url`"
+		step.fail("TLS is spoken there, and `base_url` says http://", "write https:// in `base_url`")
 	case status != http.StatusOK:
-		step.Problem = fmt.Sprintf("something else answers there, with %d", status)
-		step.Cure = elsewhere
+		step.fail(fmt.Sprintf("something else answers there, with %d", status), elsewhere)
 	case json.Unmarshal(body, &rules) != nil || rules.MinLength == 0:
-		step.Problem = "something else answers there, with a page of its own"
-		step.Cure = elsewhere
+		step.fail("something else answers there, with a page of its own", elsewhere)
 	case rules != s.config.Passwords.Rules():
-		step.Broken = false
-		step.Problem = "it is a site like this one, with other rules for passwords"
-		step.Cure = "if this configuration was edited since, load it: caddy reload; if another Caddy answers there, correct `base_url`"
+		step.advise("it is a site like this one, with other rules for passwords",
+			"if this configuration was edited since, load it: caddy reload; if another Caddy answers there, correct `base_url`")
 	default:
-		step.Broken = false
-		return append([]Finding{reached, step}, c.untouched(ctx, s))
+		return []Finding{reached, step, c.checkHeaders(ctx, s)}
 	}
-	step.Seen = ""
 	return []Finding{reached, step}
 }
 
@@ -92,9 +83,9 @@ func base(s *site) *url.URL {
 	return u
 }
 
-// moved returns where a redirect leads, and whether it is the same page at another
-// address.
-func moved(answer *http.Response) (to *url.URL, same bool) {
+// movedTo returns where a redirect leads, and whether that is the same page at
+// another address.
+func movedTo(answer *http.Response) (to *url.URL, samePage bool) {
 	to, err := answer.Location()
 	if err != nil {
 		return new(url.URL), false
@@ -111,66 +102,55 @@ func place(u *url.URL) string {
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
-// untouched judges what a proxy or CDN has made of a page on its way.
-func (c *checkup) untouched(ctx context.Context, s *site) Finding {
+// checkHeaders judges what a proxy or CDN has made of a page on its way.
+func (c *checkup) checkHeaders(ctx context.Context, s *site) Finding {
 	step := Finding{Step: "headers", Seen: "come as they were sent"}
 	answer, _, err := c.fetch(ctx, s.web.AskLink())
 	switch {
 	case err != nil, answer.StatusCode != http.StatusOK:
 		step.fail("the form does not answer, though "+s.web.AskLink()+"/policy does", "have the proxy or CDN before Caddy pass "+s.web.AskLink()+" on; its log says why it does not")
-		return step
 	case answer.Header.Get("Cache-Control") != "no-store" || answer.Header.Get("Age") != "":
-		step.Problem = "a proxy or CDN on the way keeps copies of the pages"
-		step.Cure = "have it pass " + s.web.AskLink() + " on without a cache"
+		step.advise("a proxy or CDN on the way keeps copies of the pages", "have it pass "+s.web.AskLink()+" on without a cache")
 	case !strings.Contains(answer.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'"):
-		step.Problem = "something on the way has removed or changed Content-Security-Policy"
-		step.Cure = "have `header` in the Caddyfile, the proxy or the CDN leave the headers of these pages as they are"
-	default:
-		return step
+		step.advise("something on the way has removed or changed Content-Security-Policy",
+			"have `header` in the Caddyfile, the proxy or the CDN leave the headers of these pages as they are")
 	}
-	step.Seen = ""
 	return step
 }
 
-// unreached says why nobody answers.
+// unreached says why nobody answers. Where no Caddy uses the store of the
+// configuration, that need not be a fault.
 func (c *checkup) unreached(s *site, err error) Finding {
-	step := Finding{Step: stepAnswer, Broken: c.live()}
-	host := s.baseURL
-	var dns *net.DNSError
-	var unknown x509.UnknownAuthorityError
-	var wrong x509.HostnameError
-	var invalid x509.CertificateInvalidError
-	var record tls.RecordHeaderError
+	step := Finding{Step: stepAnswer}
+	var (
+		dns     *net.DNSError
+		foreign x509.UnknownAuthorityError
+		name    x509.HostnameError
+		invalid x509.CertificateInvalidError
+		record  tls.RecordHeaderError
+	)
 	switch {
 	case errors.As(err, &dns):
-		step.Broken = true
-		step.Problem = fmt.Sprintf("the name in %s does not resolve", host)
-		step.Cure = "correct `base_url`, or publish the name in DNS"
-	case errors.As(err, &unknown):
-		step.Problem = "its certificate is signed by nobody whom this machine trusts"
-		step.Cure = "use a certificate that browsers trust; with `tls internal` trust Caddy's own on this machine: caddy trust"
-	case errors.As(err, &wrong):
-		step.Broken = true
-		step.Problem = "the certificate there is for another name"
-		step.Cure = "correct `base_url`, or let the site's address in the Caddyfile have its name"
+		step.fail("the name in "+s.baseURL+" does not resolve", "correct `base_url`, or publish the name in DNS")
+	case errors.As(err, &foreign):
+		step.fail("its certificate is signed by nobody whom this machine trusts",
+			"use a certificate that browsers trust; with `tls internal` trust Caddy's own on this machine: caddy trust")
+		step.Broken = c.live()
+	case errors.As(err, &name):
+		step.fail("the certificate there is for another name", "correct `base_url`, or let the site's address in the Caddyfile have its name")
 	case errors.As(err, &invalid):
-		step.Broken = true
-		step.Problem = "the certificate there is not valid now"
-		step.Cure = "renew it, and see that the clock is right"
+		step.fail("the certificate there is not valid now", "renew it, and see that the clock is right")
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		step.Broken = true
-		step.Problem = "https:// is in `base_url`, and no TLS is spoken there"
-		step.Cure = "write http:// only for tests on this machine; otherwise let Caddy, or the proxy before it, serve https"
+		step.fail("https:// is in `base_url`, and no TLS is spoken there",
+			"write http:// only for tests on this machine; otherwise let Caddy, or the proxy before it, serve https")
 	case !c.live():
-		step.Problem = fmt.Sprintf("nothing answers at %s", host)
-		step.Cure = "start Caddy, and check again"
+		step.advise("nothing answers at "+s.baseURL, "start Caddy, and check again")
 	case !c.running:
-		step.Broken = false
-		step.Problem = fmt.Sprintf("nothing answers at %s, and the Caddy that runs may have another configuration", host)
-		step.Cure = "load this one: caddy reload; and check again"
+		step.advise("nothing answers at "+s.baseURL+", and the Caddy that runs may have another configuration",
+			"load this one: caddy reload; and check again")
 	default:
-		step.Problem = fmt.Sprintf("nothing answers at %s from this machine", host)
-		step.Cure = "see that the name leads here and that a firewall lets the port through; if only this machine cannot reach its own public address, try from another one"
+		step.fail("nothing answers at "+s.baseURL+" from this machine",
+			"see that the name leads here and that a firewall lets the port through; if only this machine cannot reach its own public address, try from another one")
 	}
 	return step
 }

@@ -36,17 +36,11 @@ func (c *checkup) checkDirectory(ctx context.Context, s *site) []Finding {
 	login := "check-" + strings.ToLower(rand.Text()[:12])
 	switch accounts, err := s.config.Directory.Lookup(ctx, login); {
 	case err != nil:
-		step = Finding{
-			Step: "lookup", Broken: true,
-			Problem: "looking up a login that nobody has fails: " + err.Error(),
-			Cure:    `have the app answer 200 with {"accounts":[]} to a login that it does not know; see docs/receivers.md`,
-		}
+		step.fail("looking up a login that nobody has fails: "+err.Error(),
+			`have the app answer 200 with {"accounts":[]} to a login that it does not know; see docs/receivers.md`)
 	case len(accounts) > 0:
-		step = Finding{
-			Step: "lookup", Broken: true,
-			Problem: fmt.Sprintf("the directory has %s for the login %q, which nobody can have", several(len(accounts), "account"), login),
-			Cure:    "have the app compare the whole login, without regard to ASCII case only: mails would go to people who did not ask",
-		}
+		step.fail(fmt.Sprintf("the directory has %s for the login %q, which nobody can have", several(len(accounts), "account"), login),
+			"have the app compare the whole login, without regard to ASCII case only: mails would go to people who did not ask")
 	}
 	return append(found, step)
 }

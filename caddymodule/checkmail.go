@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"net/mail"
 	"strings"
@@ -32,44 +33,42 @@ func (c *checkup) checkMail(ctx context.Context, s *site) []Finding {
 // sendSample sends what somebody gets who has forgotten their password, but for
 // link and code, which open nothing.
 func (c *checkup) sendSample(ctx context.Context, s *site) Finding {
-	step := Finding{Step: "test mail", Broken: true}
-	if err := (reset.Account{ID: "check", Login: "check", Email: c.to}).Check(); err != nil {
-		step.Problem, step.Cure = "the address of --to is none that mail goes to", "write a plain address, such as you@example.com"
+	step := Finding{Step: "test mail"}
+	to := reset.Account{ID: "check", Login: "check", Email: c.to}
+	if err := to.Check(); err != nil {
+		step.fail("the address of --to is none that mail goes to", "write a plain address, such as you@example.com")
 		return step
 	}
 	now := time.Now()
 	nothing := strings.Repeat("0", 64)
 	m, err := s.config.Composer.Compose(reset.Letter{
-		Kind: reset.LetterReset, To: reset.Account{ID: "check", Login: "check", Email: c.to},
+		Kind: reset.LetterReset, To: to,
 		MessageID: "check." + now.UTC().Format("20060102150405.000000000"), Reference: "TEST-MAIL",
 		At: now, Link: s.web.Link("", nothing), CancelLink: s.web.CancelLink(nothing), AskLink: s.web.AskLink(),
 		Code: "00000000", LinkTTL: s.config.LinkTTL, CodeTTL: s.config.CodeTTL,
 	})
 	if err != nil {
-		step.Problem, step.Cure = "the mail cannot be written: "+err.Error(), "correct the letter in `templates`"
+		step.fail("the mail cannot be written: "+err.Error(), "correct the letter in `templates`")
 		return step
 	}
 	d := s.config.Mailer.Send(ctx, m)
 	if d.Status != reset.Sent {
-		step.Problem = "the mail server does not take it"
+		problem, cure := "the mail server does not take it", "see the mail server's log"
 		if d.Err != nil {
-			step.Problem += ": " + d.Err.Error()
+			problem += ": " + d.Err.Error()
 		}
-		step.Cure = "see the mail server's log"
 		if d.Status == reset.Rejected {
-			step.Cure = "see that the address exists, and have the mail server relay for this machine or login: its log says what it minds"
+			cure = "see that the address exists, and have the mail server relay for this machine or login: its log says what it minds"
 		}
+		step.fail(problem, cure)
 		return step
 	}
-	if d.Answer == "" {
-		d.Answer = "by the mail server"
-	}
-	step.Broken, step.Seen = false, "taken: "+d.Answer+"; its link and code open nothing"
+	step.Seen = "taken: " + cmp.Or(d.Answer, "by the mail server") + "; its link and code open nothing"
 	return step
 }
 
-// documentation are the domains that no mail comes from (RFC 2606, RFC 6761).
-var documentation = []string{"example.com", "example.net", "example.org", "example", "test", "invalid", "localhost"}
+// reservedDomains are those that no mail comes from (RFC 2606, RFC 6761).
+var reservedDomains = []string{"example.com", "example.net", "example.org", "example", "test", "invalid", "localhost"}
 
 // checkDomain says what the sender's domain could publish, so that mails arrive.
 func (c *checkup) checkDomain(ctx context.Context, s *site) (found []Finding) {
@@ -78,7 +77,7 @@ func (c *checkup) checkDomain(ctx context.Context, s *site) (found []Finding) {
 		return nil // refused when it was loaded
 	}
 	_, domain, _ := strings.Cut(from.Address, "@")
-	for _, d := range documentation {
+	for _, d := range reservedDomains {
 		if domain == d || strings.HasSuffix(domain, "."+d) {
 			return []Finding{{
 				Step: "name", Problem: "no mail comes from " + domain + ", a name for examples and tests: receivers refuse it",

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"context"
 	"net"
-	"net/url"
 	"reflect"
 
 	"github.com/caddyserver/caddy/v2"
@@ -33,27 +32,26 @@ func trustOf(ctx caddy.Context) trust {
 	return t
 }
 
+// trustProxies is the cure where visitors are told apart by nothing.
 const trustProxies = "write `trusted_proxies static private_ranges` and `trusted_proxies_strict` in the global `servers` block, as in Caddyfile.example"
 
 // checkProxy looks for the trap that all visitors share the address of a proxy,
 // and with it one limit.
 func (c *checkup) checkProxy(ctx context.Context, s *site) []Finding {
 	step := Finding{Step: "visitors' addresses"}
-	trust := trustOf(c.config)
+	proxies := trustOf(c.config)
 	switch {
 	case s.lines.proxy.Load():
-		step.Broken = true
-		step.Problem = "requests came through a proxy that is not trusted: all its visitors share one address, and 20 requests an hour"
-		step.Cure = "if it is yours, " + trustProxies + "; if it is not, somebody only pretends"
-	case trust.some && !trust.strict:
-		step.Broken = true
-		step.Problem = "trusted_proxies stands without trusted_proxies_strict: a visitor can choose the address that limits count"
-		step.Cure = "write `trusted_proxies_strict` below it"
-	case trust.some:
+		step.fail("requests came through a proxy that is not trusted: all its visitors share one address, and 20 requests an hour",
+			"if it is yours, "+trustProxies+"; if it is not, somebody only pretends")
+	case proxies.some && !proxies.strict:
+		step.fail("trusted_proxies stands without trusted_proxies_strict: a visitor can choose the address that limits count",
+			"write `trusted_proxies_strict` below it")
+	case proxies.some:
 		step.Seen = "taken from trusted proxies, from the right"
 	case !c.leadsHere(ctx, s):
-		step.Problem = "the name in `base_url` leads to another machine, and no proxy is trusted: if a proxy or CDN stands there, all visitors share its address, and 20 requests an hour"
-		step.Cure = trustProxies + "; if it is only a router that translates addresses, nothing"
+		step.advise("the name in `base_url` leads to another machine, and no proxy is trusted: if a proxy or CDN stands there, all visitors share its address, and 20 requests an hour",
+			trustProxies+"; if it is only a router that translates addresses, nothing")
 	default:
 		step.Seen = "those of connections; no proxy is trusted"
 	}
@@ -63,11 +61,7 @@ func (c *checkup) checkProxy(ctx context.Context, s *site) []Finding {
 // leadsHere reports whether the name of a site leads to an address of this machine,
 // or to none that is known.
 func (c *checkup) leadsHere(ctx context.Context, s *site) bool {
-	base, err := url.Parse(s.baseURL)
-	if err != nil {
-		return true
-	}
-	addresses, err := c.app.horizon.dns.LookupHost(ctx, base.Hostname())
+	addresses, err := c.app.horizon.dns.LookupHost(ctx, base(s).Hostname())
 	if err != nil {
 		return true
 	}

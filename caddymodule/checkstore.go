@@ -50,8 +50,7 @@ func (c *checkup) checkStore(ctx context.Context) []Finding {
 		err = c.app.store.try(ctx)
 	}
 	if err != nil {
-		step.Seen, step.Broken = "", true
-		step.Problem, step.Cure = c.app.store.diagnose(err)
+		step.fail(c.app.store.diagnose(err))
 		return []Finding{step}
 	}
 	if !c.running {
@@ -161,11 +160,6 @@ func (c *storeConfig) lookAt(b *BboltStore) (f Finding, done bool) {
 		return f, true
 	}
 	return f, false
-}
-
-// fail makes a finding one of something broken.
-func (f *Finding) fail(problem, cure string) {
-	f.Seen, f.Problem, f.Cure, f.Broken = "", problem, cure, true
 }
 
 // checkFolder judges whether a new store can be made.
