@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 	"github.com/caddy-password-reset/caddy-password-reset/kv/sealed"
@@ -138,12 +136,12 @@ func (c *storeConfig) lookAt(b *BboltStore) (f Finding, done bool) {
 	f = Finding{Step: stepFile, Seen: b.path}
 	info, err := os.Stat(b.path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+	case isMissing(err):
 		if link, err := os.Readlink(b.path); err == nil {
 			f.fail(b.path+" is a link to "+link+", which is not there", "put that file back, or remove the link to begin with a new store")
 			return f, true
 		}
-		if f = checkFolder(f); f.Broken {
+		if f = checkFolder(b.path); f.Broken {
 			return f, true
 		}
 		if _, err := c.presentKeys(); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -151,7 +149,7 @@ func (c *storeConfig) lookAt(b *BboltStore) (f Finding, done bool) {
 		}
 		return f, true
 	case err != nil:
-		f.fail("the file "+b.path+" cannot be looked at: "+cause(err), "run the check as the user that Caddy runs as, and let that user enter each folder above the file")
+		f.fail("the file "+b.path+" cannot be looked at: "+withoutPath(err), "run the check as the user that Caddy runs as, and let that user enter each folder above the file")
 		return f, true
 	}
 	if owner, mine := ownedByMe(info); !mine {
@@ -162,31 +160,17 @@ func (c *storeConfig) lookAt(b *BboltStore) (f Finding, done bool) {
 	return f, false
 }
 
-// checkFolder judges whether a new store can be made.
-func checkFolder(step Finding) Finding {
-	for dir := filepath.Dir(step.Seen); ; dir = filepath.Dir(dir) {
-		info, err := os.Stat(dir)
-		switch {
-		case (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) && dir != filepath.Dir(dir):
-			continue
-		case err != nil:
-			step.fail(fmt.Sprintf("the folder %s cannot be looked at: %s", dir, cause(err)), "run the check as the user that Caddy runs as, and let that user enter it")
-		case !info.IsDir():
-			step.fail(dir+" is a file, so the store cannot be made in it", "name a file in a folder: `store bbolt PATH` in the global block")
-		case !writable(dir):
-			step.fail(fmt.Sprintf("the user that runs the check may not write to the folder %s, so the store cannot be made there", dir),
-				"run the check as the user that Caddy runs as; if it is that one, let it own the folder")
-		default:
-			step.Seen += " will be made when Caddy first runs"
-		}
-		return step
+// checkFolder judges whether a new store can be made at a path.
+func checkFolder(path string) Finding {
+	step := Finding{Step: stepFile, Seen: path + " will be made when Caddy first runs"}
+	switch dir, info, err := nearestFolder(path); {
+	case err != nil:
+		step.fail(fmt.Sprintf("the folder %s cannot be looked at: %s", dir, withoutPath(err)), "run the check as the user that Caddy runs as, and let that user enter it")
+	case !info.IsDir():
+		step.fail(dir+" is a file, so the store cannot be made in it", "name a file in a folder: `store bbolt PATH` in the global block")
+	case !writable(dir):
+		step.fail(fmt.Sprintf("the user that runs the check may not write to the folder %s, so the store cannot be made there", dir),
+			"run the check as the user that Caddy runs as; if it is that one, let it own the folder")
 	}
-}
-
-// cause is an error without the path, which is said already.
-func cause(err error) string {
-	if p := (*fs.PathError)(nil); errors.As(err, &p) {
-		return p.Err.Error()
-	}
-	return err.Error()
+	return step
 }

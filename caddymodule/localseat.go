@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -107,8 +105,8 @@ func (a *App) mayUseStore() error {
 		return nil
 	}
 	info, err := os.Stat(b.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return a.mayMakeStore(b.path)
+	if isMissing(err) {
+		return mayMakeStore(b.path)
 	}
 	if err != nil {
 		return fmt.Errorf("looking at the store: %w; run this command as the user that Caddy runs as", err)
@@ -121,15 +119,13 @@ func (a *App) mayUseStore() error {
 
 // mayMakeStore says that there is no store, and whether one may be made: by a
 // restore.
-func (a *App) mayMakeStore(path string) error {
-	dir := filepath.Dir(path)
-	info, err := os.Stat(dir)
-	for errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
-		dir = filepath.Dir(dir)
-		info, err = os.Stat(dir)
-	}
+func mayMakeStore(path string) error {
+	dir, info, err := nearestFolder(path)
 	if err != nil {
 		return fmt.Errorf("looking at the folder of the store: %w; run this command as the user that Caddy runs as", err)
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is a file, so there can be no store at %s; name a file in a folder: `store bbolt PATH` in the global block", dir, path)
 	}
 	if owner, mine := ownedByMe(info); !mine {
 		return fmt.Errorf("there is no store at %s yet, and the folder %s belongs to the user with id %d; run this command as the user that Caddy runs as, for example: sudo -u '#%[3]d' caddy password-reset …", path, dir, owner)

@@ -36,7 +36,7 @@ func (c *storeConfig) diagnose(err error) (problem, cure string) {
 		detail, _, _ = strings.Cut(detail, "; ")
 		return strings.TrimSuffix("the store is damaged: "+detail, ": "), putBack
 	case errors.Is(err, fs.ErrPermission):
-		return "this user may not use the store: " + reason(err), "run the check as the user that Caddy runs as; if it is that one, let it own the files and their folder"
+		return "this user may not use the store: " + pathAndCause(err), "run the check as the user that Caddy runs as; if it is that one, let it own the files and their folder"
 	}
 	problem, cure, ok = strings.Cut(err.Error(), "; ")
 	if !ok {
@@ -45,8 +45,8 @@ func (c *storeConfig) diagnose(err error) (problem, cure string) {
 	return problem, cure
 }
 
-// reason is an error of the file system with its path, and without the way to it.
-func reason(err error) string {
+// pathAndCause is an error of the file system without what was tried with the file.
+func pathAndCause(err error) string {
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		return p.Path + ": " + p.Err.Error()
 	}
