@@ -42,7 +42,7 @@ func (c *checkup) checkProxy(ctx context.Context, s *site) []Finding {
 	proxies := trustOf(c.config)
 	switch {
 	case s.lines.proxy.Load():
-		step.fail("requests came through a proxy that is not trusted: all its visitors share one address, and 20 requests an hour",
+		step.fail("requests came through a proxy that is not trusted: all its visitors share one address, and so the limit `per_ip`",
 			"if it is yours, "+trustProxies+"; if it is not, somebody only pretends")
 	case proxies.some && !proxies.strict:
 		step.fail("trusted_proxies stands without trusted_proxies_strict: a visitor can choose the address that limits count",
@@ -50,7 +50,7 @@ func (c *checkup) checkProxy(ctx context.Context, s *site) []Finding {
 	case proxies.some:
 		step.Seen = "taken from trusted proxies, from the right"
 	case !c.leadsHere(ctx, s):
-		step.advise("the name in `base_url` leads to another machine, and no proxy is trusted: if a proxy or CDN stands there, all visitors share its address, and 20 requests an hour",
+		step.advise("the name in `base_url` leads to another machine, and no proxy is trusted: if a proxy or CDN stands there, all visitors share its address, and so the limit `per_ip`",
 			trustProxies+"; if it is only a router that translates addresses, nothing")
 	default:
 		step.Seen = "those of connections; no proxy is trusted"
