@@ -96,7 +96,7 @@ func (c *checkup) run(ctx context.Context, only string) {
 		c.part(ctx, id, partMail, func(ctx context.Context) []Finding { return c.checkMail(ctx, s) })
 		c.part(ctx, id, partSender, func(ctx context.Context) []Finding { return c.checkDomain(ctx, s) })
 		c.part(ctx, id, partDirectory, func(ctx context.Context) []Finding { return c.checkDirectory(ctx, s) })
-		c.part(ctx, id, partTarget, func(ctx context.Context) []Finding { return checkHook(ctx, s.config.Target) })
+		c.part(ctx, id, partTarget, func(ctx context.Context) []Finding { return checkAdapter(ctx, s.config.Target) })
 		c.part(ctx, id, partAddress, func(ctx context.Context) []Finding { return c.checkAddress(ctx, s) })
 		c.part(ctx, id, partProxy, func(ctx context.Context) []Finding { return c.checkProxy(ctx, s) })
 	}
@@ -133,8 +133,8 @@ func (a *App) siteOf(id string) *site {
 	return a.sites[id]
 }
 
-// checkHook tries what can be tried of a directory or a target.
-func checkHook(ctx context.Context, adapter any) []Finding {
+// checkAdapter tries what can be tried of a directory or a target.
+func checkAdapter(ctx context.Context, adapter any) []Finding {
 	switch a := adapter.(type) {
 	case interface {
 		Ping(context.Context) []webhookout.Finding

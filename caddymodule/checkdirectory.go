@@ -25,7 +25,7 @@ func (c *checkup) checkDirectory(ctx context.Context, s *site) []Finding {
 		}
 		found = append(found, f)
 	} else {
-		found = checkHook(ctx, s.config.Directory)
+		found = checkAdapter(ctx, s.config.Directory)
 	}
 	for _, f := range found {
 		if f.Broken {

@@ -158,22 +158,22 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 
 	ip := clientIP(r)
-	h.site.lines.checkProxy(r)
+	h.site.lines.warnOfProxy(r)
 	began := time.Now()
 	rec := caddyhttp.NewResponseRecorder(w, nil, nil)
 	var told web.Answer
 	route = route.Telling(&told)
-	announce(r, route.Name(), &told)
+	showPlaceholders(r, route.Name(), &told)
 	h.site.web.ServeHTTP(rec, r, route, ip)
 	h.site.lines.line(r, ip, rec.Status(), time.Since(began),
 		append([]any{"route", route.Name(), "outcome", string(told.Outcome)}, route.LogAttrs()...)...)
 	return nil
 }
 
-// announce lets other handlers and headers read what the request is and came
+// showPlaceholders lets other handlers and headers read what the request is and came
 // to, by placeholders that are empty as long as that is not known. None tells
 // whether a login has an account.
-func announce(r *http.Request, route string, told *web.Answer) {
+func showPlaceholders(r *http.Request, route string, told *web.Answer) {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
 		return

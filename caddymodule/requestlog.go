@@ -53,10 +53,10 @@ func (l *requestLog) line(r *http.Request, ip netip.Addr, status int, took time.
 	l.log.Info("handled request", append(attrs, more...)...)
 }
 
-// checkProxy warns once if somebody forwards requests whom the operator does
+// warnOfProxy warns once if somebody forwards requests whom the operator does
 // not trust to do so. If that is their own proxy, all visitors have its
 // address and share one limit.
-func (l *requestLog) checkProxy(r *http.Request) {
+func (l *requestLog) warnOfProxy(r *http.Request) {
 	if r.Header["X-Forwarded-For"] == nil && r.Header["Forwarded"] == nil {
 		return
 	}

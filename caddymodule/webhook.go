@@ -66,7 +66,7 @@ func (w *Webhook) unmarshal(d *caddyfile.Dispenser, usage string, o options) err
 	if hasPlaceholder(w.URL) {
 		return nil
 	}
-	if err := checkWebhook(*w); err != nil {
+	if err := w.check(); err != nil {
 		return at.WrapErr(err)
 	}
 	return nil
@@ -101,15 +101,16 @@ func (w *Webhook) timeout() time.Duration {
 	return cmp.Or(time.Duration(w.Timeout), defaultTimeout)
 }
 
-// checkWebhook judges the settings that are known while parsing.
-func checkWebhook(w Webhook) error {
+// check judges the settings that are known while parsing.
+func (w *Webhook) check() error {
 	const any24Bytes = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 	secret, err := webhookout.ParseSecret(any24Bytes)
 	if err != nil {
 		return err
 	}
-	w.TrustedCA = "" // a file of the machine that will run it
-	client, err := w.client(Site{Secrets: []webhookout.Secret{secret}})
+	known := *w
+	known.TrustedCA = "" // a file of the machine that will run it
+	client, err := known.client(Site{Secrets: []webhookout.Secret{secret}})
 	if err != nil {
 		return err
 	}
