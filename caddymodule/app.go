@@ -317,7 +317,7 @@ func asError(ctx caddy.Context, err *error) {
 // closeAdapters closes the idle connections to mail servers and hooks.
 func (a *App) closeAdapters() {
 	if a.mailer != nil {
-		closeAdapter(a.mailer)
+		a.mailer.Close()
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -9,16 +9,12 @@ import (
 
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 	"github.com/caddy-password-reset/caddy-password-reset/senderdomain"
-	"github.com/caddy-password-reset/caddy-password-reset/smtpout"
 )
 
 // checkMail walks the way to the relay up to the sender's address, and sends a
 // mail if one was asked for.
 func (c *checkup) checkMail(ctx context.Context, s *site) []Finding {
-	var found []Finding
-	if relay, ok := s.config.Mailer.(*smtpout.Client); ok {
-		found = findings(relay.Probe(ctx, s.from))
-	}
+	found := findings(s.mailer.Probe(ctx, s.from))
 	for _, f := range found {
 		if f.Broken {
 			return found

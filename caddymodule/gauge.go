@@ -115,10 +115,8 @@ func (a *App) certificates() map[string]time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for id, s := range a.sites {
-		if m, ok := s.config.Mailer.(interface{ CertificateExpires() time.Time }); ok {
-			if at := m.CertificateExpires(); !at.IsZero() {
-				all[id] = at
-			}
+		if at := s.mailer.CertificateExpires(); !at.IsZero() {
+			all[id] = at
 		}
 	}
 	return all

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-password-reset/caddy-password-reset/letters"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
+	"github.com/caddy-password-reset/caddy-password-reset/smtpout"
 	"github.com/caddy-password-reset/caddy-password-reset/web"
 	"github.com/caddy-password-reset/caddy-password-reset/webhookout"
 )
@@ -32,20 +33,23 @@ var errNoApp = errors.New("the global `password_reset` block is missing; at the 
 
 // A site is what all handlers with one `base_url` share.
 type site struct {
-	config   reset.SiteConfig
-	web      *web.Handler
-	lines    *requestLog
-	settings []byte // JSON of the handler that it was made from
-	baseURL  string
-	from     string // sender of the mails
-	mailer   any    // its own one, nil if it is that of the app
+	config       reset.SiteConfig
+	web          *web.Handler
+	lines        *requestLog
+	settings     []byte // JSON of the handler that it was made from
+	baseURL      string
+	from         string // sender of the mails
+	mailer       *smtpout.Client
+	sharesMailer bool // it is that of the app
 }
 
 // close closes idle connections.
 func (s *site) close() {
 	closeAdapter(s.config.Directory)
 	closeAdapter(s.config.Target)
-	closeAdapter(s.mailer)
+	if s.mailer != nil && !s.sharesMailer {
+		s.mailer.Close()
+	}
 }
 
 // site returns the site that a handler describes. Handlers with the same
@@ -208,16 +212,15 @@ func (h *Handler) adapters(ctx caddy.Context, a *App, s *site, base *url.URL) er
 	}
 	switch {
 	case h.SMTP != nil:
-		own, err := h.SMTP.client(about.Logger)
-		if err != nil {
+		if s.mailer, err = h.SMTP.client(about.Logger); err != nil {
 			return fmt.Errorf("smtp: %w", err)
 		}
-		s.config.Mailer, s.mailer = own, own
 	case a.mailer == nil:
 		return errNoSMTP
 	default:
-		s.config.Mailer = a.mailer
+		s.mailer, s.sharesMailer = a.mailer, true
 	}
+	s.config.Mailer = s.mailer
 	return nil
 }
 
