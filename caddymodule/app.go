@@ -96,9 +96,9 @@ type App struct {
 	pause    time.Duration // how long it is left alone
 	retry    time.Time     // until when
 
-	meters   sync.Map // *meter of each site, by id
-	backlog  memory
-	observer observer
+	meters    sync.Map // *meter of each site, by id
+	inventory inventoryCache
+	observer  observer
 
 	stop    context.CancelFunc // ends the attempts to open the store
 	ending  <-chan struct{}    // closed by stop

@@ -43,7 +43,11 @@ func ReadDialect(d web.Dialect, block *caddyfile.Dispenser) (written map[string]
 }
 
 // Forget has the next scrape count what waits anew.
-func (a *App) Forget() { a.backlog.forget() }
+func (a *App) Forget() {
+	a.inventory.mu.Lock()
+	defer a.inventory.mu.Unlock()
+	a.inventory.at = time.Time{}
+}
 
 // A Shown is a line of a check.
 type Shown = shownFinding

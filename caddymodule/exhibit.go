@@ -1,28 +1,11 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/caddy-password-reset/caddy-password-reset/reset"
-)
-
-const (
-	// backlogAge is how long what waits is remembered: counting it reads each
-	// job, and whoever scrapes often must not slow the workers down.
-	backlogAge = 10 * time.Second
-
-	// backlogWait is how long a scrape waits for that count. A disk that hangs
-	// must not hide all other metrics, when they are needed most.
-	backlogWait = time.Second
-
-	// backlogStale is from what age on it is no longer told instead.
-	backlogStale = time.Minute
 )
 
 // commitSeconds is told by the embedded store. It is one for all configurations,
@@ -89,7 +72,7 @@ func (a *App) collectGauges(ch chan<- prometheus.Metric) {
 	for site, expires := range a.certificates() {
 		tell(relayExpiry, float64(expires.Unix()), site)
 	}
-	now, seen := time.Now(), a.backlog.get(a.lookAtStore)
+	now, seen := time.Now(), a.inventory.get(a.lookAtStore)
 	if !seen.open {
 		tell(storeOpen, 0)
 		return
@@ -120,96 +103,6 @@ func (a *App) certificates() map[string]time.Time {
 		}
 	}
 	return all
-}
-
-// An inventory is what is seen of a store at one time.
-type inventory struct {
-	open   bool
-	size   int64 // 0 if it is not known
-	queues []reset.Backlog
-}
-
-// lookAtStore opens nothing: where nobody has the store open, that is what is to
-// be told.
-func (a *App) lookAtStore(ctx context.Context) (i inventory) {
-	defer a.survive("counting the queues")
-	a.mu.Lock()
-	service, store := a.service, a.servedBy
-	a.mu.Unlock()
-	if service == nil {
-		return inventory{}
-	}
-	release, err := a.store.hold(store)
-	if err != nil {
-		return inventory{}
-	}
-	defer release()
-	queues, err := service.Backlog(ctx)
-	if err != nil {
-		return inventory{}
-	}
-	i = inventory{open: true, queues: queues}
-	if s, ok := store.inner.(interface{ Size() (int64, error) }); ok {
-		if i.size, err = s.Size(); err != nil {
-			i.size = 0
-		}
-	}
-	return i
-}
-
-// A memory keeps an inventory for a while. One look at a time is enough for
-// all who ask.
-type memory struct {
-	mu      sync.Mutex
-	seen    inventory
-	at      time.Time
-	looking chan struct{} // closed at the end of the look that is under way
-}
-
-// get returns what look has seen lately, or what it sees now. If that takes
-// long, what was seen within the last minute is told, and if there is nothing,
-// that the store does not answer.
-func (m *memory) get(look func(context.Context) inventory) inventory {
-	m.mu.Lock()
-	if !m.at.IsZero() && time.Since(m.at) < backlogAge {
-		defer m.mu.Unlock()
-		return m.seen
-	}
-	done := m.looking
-	if done == nil {
-		done = make(chan struct{})
-		m.looking = done
-		go func() {
-			ctx, cancel := context.WithTimeout(context.Background(), backlogAge)
-			defer cancel()
-			seen := look(ctx)
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			m.seen, m.at, m.looking = seen, time.Now(), nil
-			close(done)
-		}()
-	}
-	m.mu.Unlock()
-
-	patience := time.NewTimer(backlogWait)
-	defer patience.Stop()
-	select {
-	case <-done:
-	case <-patience.C:
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if time.Since(m.at) > backlogStale {
-		return inventory{}
-	}
-	return m.seen
-}
-
-// forget has the next one who asks look again.
-func (m *memory) forget() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.at = time.Time{}
 }
 
 // register shows a collector in the metrics of a configuration.
