@@ -28,7 +28,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -294,24 +293,6 @@ func (r *reminder) due(err error, now time.Time) bool {
 	}
 	r.told, r.at = err.Error(), now
 	return true
-}
-
-// survive keeps a panic in a goroutine of ours from ending all of Caddy. It
-// logs no value of the panic, which may be anything.
-func (a *App) survive(doing string) {
-	if e := recover(); e != nil {
-		a.log.Error("panic while "+doing, "error", fmt.Sprintf("%T", e), "stack", string(debug.Stack()), "alarm", true)
-	}
-}
-
-// asError, deferred, makes a panic while a configuration is loaded an error of
-// that configuration: only then does Caddy take back what it has loaded of it,
-// and tell the operator more than that the connection broke.
-func asError(ctx caddy.Context, err *error) {
-	if e := recover(); e != nil {
-		ctx.Slogger().Error("panic while loading the configuration", "error", fmt.Sprintf("%T", e), "stack", string(debug.Stack()))
-		*err = fmt.Errorf("panic (%T); the log says where", e)
-	}
 }
 
 // closeAdapters closes the idle connections to mail servers and hooks.

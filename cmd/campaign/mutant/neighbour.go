@@ -112,7 +112,7 @@ var neighbours = []Mutant{
 	},
 	{
 		Gone:    "a panic while a configuration is loaded is an error of it",
-		File:    "caddymodule/app.go",
+		File:    "caddymodule/panic.go",
 		Old:     "func asError(ctx caddy.Context, err *error) {\n\tif e := recover(); e != nil {",
 		New:     "func asError(ctx caddy.Context, err *error) {\n\tif e := any(nil); e != nil {",
 		Package: "./cmd/caddy",
