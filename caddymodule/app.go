@@ -320,7 +320,7 @@ func loadStore(ctx caddy.Context, a *App) (StoreOpener, error) {
 	}
 	opener, ok := module.(StoreOpener)
 	if !ok {
-		return nil, fmt.Errorf("store: %T cannot open a store", module)
+		return nil, fmt.Errorf("store: the module %s does not implement StoreOpener; name another one, or tell its author", module.(caddy.Module).CaddyModule().ID)
 	}
 	return opener, nil
 }

@@ -133,11 +133,22 @@ func checkID(id string) error {
 }
 
 func checkTTLs(link, code time.Duration) error {
-	if link < 0 || link > reset.MaxLinkTTL {
-		return fmt.Errorf("link_ttl: %s is more than %s", short(link), short(reset.MaxLinkTTL))
+	if err := checkSpan("link_ttl", link, reset.MaxLinkTTL); err != nil {
+		return err
 	}
-	if code < 0 || code > link {
+	if code > link {
 		return fmt.Errorf("code_ttl: %s is longer than link_ttl, which is %s", short(code), short(link))
+	}
+	return checkSpan("code_ttl", code, link)
+}
+
+// checkSpan refuses a span that is too long, or below zero, as JSON can hold it.
+func checkSpan(name string, d, most time.Duration) error {
+	switch {
+	case d < 0:
+		return fmt.Errorf("%s: %s is below zero", name, short(d))
+	case d > most:
+		return fmt.Errorf("%s: %s is more than %s", name, short(d), short(most))
 	}
 	return nil
 }

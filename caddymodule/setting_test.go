@@ -1,11 +1,14 @@
 package caddymodule_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-password-reset/caddy-password-reset/letters"
 	"github.com/caddy-password-reset/caddy-password-reset/web"
@@ -86,5 +89,43 @@ func TestSecretInClearIsWarnedAbout(t *testing.T) {
 	w.mustLoad(config{options: "webhook_secret {$RESET_WEBHOOK_SECRET}"})
 	if lines := w.logged(warning); len(lines) != 1 || lines[0]["option"] != "webhook_secret" {
 		t.Errorf("%d warnings: %v", len(lines), lines)
+	}
+}
+
+func init() { caddy.RegisterModule(new(noGuest)) }
+
+// A noGuest is registered as a target and is none.
+type noGuest struct {
+	URL string `json:"url"`
+}
+
+func (*noGuest) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "password_reset.targets.nothing", New: func() caddy.Module { return new(noGuest) }}
+}
+
+// TestRefusedJSON holds that what only JSON can hold is refused for what it is.
+func TestRefusedJSON(t *testing.T) {
+	w := newWorld(t)
+	text, err := adapt(w.caddyfile(config{options: "link_ttl 20m\ncode_ttl 10m"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ from, to, want string }{
+		{`"link_ttl":1200000000000`, `"link_ttl":"-20m"`, "link_ttl: -20m is below zero"},
+		{`"code_ttl":600000000000`, `"code_ttl":"-10m"`, "code_ttl: -10m is below zero"},
+		{`"target":{`, `"target":{"timeout":"-1s",`, "timeout: -1s is below zero"},
+		{`"target":{"module":"webhook"`, `"target":{"module":"nothing"`, "target: the module password_reset.targets.nothing does not implement TargetOpener"},
+	} {
+		changed := strings.Replace(string(text), tt.from, tt.to, 1)
+		if changed == string(text) {
+			t.Fatalf("no %s in %s", tt.from, text)
+		}
+		var c caddy.Config
+		if err := json.Unmarshal([]byte(changed), &c); err != nil {
+			t.Fatal(err)
+		}
+		if err := caddy.Validate(&c); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %s", tt.to, err, tt.want)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"strings"
 	"time"
 
@@ -235,7 +236,8 @@ func loadGuest[T any](ctx caddy.Context, h *Handler, field string, raw json.RawM
 	}
 	guest, ok := module.(T)
 	if !ok {
-		return none, fmt.Errorf("%s: %T is no such module", option, module)
+		return none, fmt.Errorf("%s: the module %s does not implement %s; name another one, or tell its author",
+			option, module.(caddy.Module).CaddyModule().ID, reflect.TypeFor[T]().Name())
 	}
 	return guest, nil
 }

@@ -82,8 +82,8 @@ func (w *Webhook) client(s Site) (*webhookout.Client, error) {
 	if err := errors.Join(errURL, errCA); err != nil {
 		return nil, err
 	}
-	if w.timeout() < 0 || w.timeout() > maxTimeout {
-		return nil, fmt.Errorf("timeout: %s is more than %s", w.timeout(), maxTimeout)
+	if err := checkSpan("timeout", w.timeout(), maxTimeout); err != nil {
+		return nil, err
 	}
 	return webhookout.New(webhookout.Options{
 		URL:          url,
