@@ -13,10 +13,10 @@ import (
 )
 
 var (
-	errNoExport  = errors.New("this kind of store cannot be copied from here; use the means of its own")
-	errNoRestore = errors.New("this kind of store cannot be restored from here; use the means of its own")
-	errNoCopy    = errors.New("this is no copy of a store, or a damaged one, and nothing was changed")
-	errNoStore   = errors.New("there is no store yet, so there is nothing to copy")
+	errNoExport      = errors.New("this kind of store cannot be copied from here; use the means of its own")
+	errNoRestore     = errors.New("this kind of store cannot be restored from here; use the means of its own")
+	errNoCopy        = errors.New("this is no copy of a store, or a damaged one, and nothing was changed")
+	errNothingToCopy = errors.New("there is no store yet, so there is nothing to copy")
 )
 
 // export writes a copy of the store to w while everything goes on. The copy is
@@ -53,7 +53,7 @@ func (c *storeConfig) exportAlone(ctx context.Context, w io.Writer, progress fun
 			return err
 		}
 		if !stored {
-			return errNoStore // opening would make one
+			return errNothingToCopy // opening would make one
 		}
 	}
 	store, release, err := c.acquire(ctx)
@@ -68,12 +68,12 @@ func (c *storeConfig) exportAlone(ctx context.Context, w io.Writer, progress fun
 // returns where the store of before is kept. It fails if another process has the
 // store open.
 func (c *storeConfig) restoreAlone(ctx context.Context, from io.Reader, progress func(done, total int64)) (kept string, err error) {
-	copy, err := c.receive(ctx, from, progress)
+	received, err := c.receive(ctx, from, progress)
 	if err != nil {
 		return "", err
 	}
-	defer copy.discard(c)
-	return copy.install()
+	defer received.discard(c)
+	return received.install()
 }
 
 // A receivedCopy has been checked, with the keys too.
@@ -98,7 +98,7 @@ func (c *storeConfig) receive(ctx context.Context, from io.Reader, progress func
 		return nil, err
 	}
 	size := int64(0)
-	copy, err := store.ReceiveCopy(ctx, from, func(done, total int64) {
+	file, err := store.ReceiveCopy(ctx, from, func(done, total int64) {
 		size = total
 		if progress != nil {
 			progress(done, 2*total)
@@ -111,8 +111,8 @@ func (c *storeConfig) receive(ctx context.Context, from io.Reader, progress func
 	if err != nil {
 		return nil, err
 	}
-	r := &receivedCopy{StoreCopy: copy}
-	r.generation, err = sealed.Verify(ctx, copy, keys, func(read int64) {
+	r := &receivedCopy{StoreCopy: file}
+	r.generation, err = sealed.Verify(ctx, file, keys, func(read int64) {
 		if progress != nil && read < size {
 			progress(size+read, 2*size)
 		}

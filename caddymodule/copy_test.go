@@ -64,7 +64,7 @@ func wantStored(t *testing.T, c *storeConfig, want string) (era uint64) {
 func TestCopyAlone(t *testing.T) {
 	c := bboltConfig(filepath.Join(t.TempDir(), "reset.db"))
 	var copy bytes.Buffer
-	if err := c.exportAlone(t.Context(), &copy, nil); !errors.Is(err, errNoStore) {
+	if err := c.exportAlone(t.Context(), &copy, nil); !errors.Is(err, errNothingToCopy) {
 		t.Errorf("without a store: %v", err)
 	}
 	if entries, err := os.ReadDir(filepath.Dir(c.opener.(*BboltStore).path)); len(entries) > 0 || err != nil {

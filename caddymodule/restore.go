@@ -33,12 +33,12 @@ func (a *App) restore(ctx context.Context, from io.Reader, progress func(done, t
 		return "", err
 	}
 	defer release()
-	copy, err := a.store.receive(ctx, from, progress)
+	received, err := a.store.receive(ctx, from, progress)
 	if err != nil {
 		return "", err
 	}
-	defer copy.discard(a.store)
-	if kept, err = a.replace(ctx, copy); err != nil {
+	defer received.discard(a.store)
+	if kept, err = a.replace(ctx, received); err != nil {
 		return "", err
 	}
 	a.log.Info("a copy was put in the place of the store", "kept", kept)
@@ -48,7 +48,7 @@ func (a *App) restore(ctx context.Context, from io.Reader, progress func(done, t
 
 // replace takes the store out of use, replaces it, and takes what is there then
 // into use.
-func (a *App) replace(ctx context.Context, copy *receivedCopy) (kept string, err error) {
+func (a *App) replace(ctx context.Context, received *receivedCopy) (kept string, err error) {
 	a.life.Lock()
 	defer a.life.Unlock()
 	if a.ended {
@@ -64,20 +64,20 @@ func (a *App) replace(ctx context.Context, copy *receivedCopy) (kept string, err
 	if err := a.quit(ctx); err != nil {
 		return "", err
 	}
-	kept, release, err = a.swap(context.WithoutCancel(ctx), copy)
+	kept, release, err = a.swap(context.WithoutCancel(ctx), received)
 	return kept, err
 }
 
 // swap replaces the store, which nobody has open, and opens it. The reference
 // that it returns keeps it open until others have theirs.
-func (a *App) swap(ctx context.Context, copy *receivedCopy) (kept string, release func(), err error) {
+func (a *App) swap(ctx context.Context, received *receivedCopy) (kept string, release func(), err error) {
 	release = func() {}
-	if kept, err = copy.install(); err != nil {
+	if kept, err = received.install(); err != nil {
 		return "", release, err
 	}
 	_, opened, err := take(a.store.opener.StoreKey(), func() (caddy.Destructor, error) { return a.store.open(ctx) }, a.log)
 	if err != nil {
-		if undone := copy.undo(); undone != nil {
+		if undone := received.undo(); undone != nil {
 			return "", release, fmt.Errorf("the copy does not open (%w), and the store of before could not be put back: %w", err, undone)
 		}
 		return "", release, fmt.Errorf("the copy does not open, and the store of before is in use again: %w", err)
