@@ -23,11 +23,11 @@ func (c *Client) diagnose(step string, f *failure, s *session) (problem, cure st
 	}
 	switch step {
 	case StepName:
-		return c.unnamed(f)
+		return c.diagnoseName(f)
 	case StepConnect:
-		return c.unconnected(f)
+		return c.diagnoseConnect(f)
 	case StepGreeting:
-		return c.ungreeted(f)
+		return c.diagnoseGreeting(f)
 	case StepHello:
 		return f.say("the relay does not accept the name " + c.hello + " from this machine"),
 			"write `hello HOST` in the block of `smtp`, with a name in the DNS that leads to the address of this machine"
@@ -39,13 +39,13 @@ func (c *Client) diagnose(step string, f *failure, s *session) (problem, cure st
 		return f.say("the relay offers STARTTLS and then refuses it"),
 			"see the relay's log; often it cannot read its own certificate or key"
 	case StepTLS:
-		return c.unprotected(f)
+		return c.diagnoseTLS(f)
 	case StepCertificate:
-		return c.uncertified(f.err)
+		return c.diagnoseCertificate(f.err)
 	case StepAuth:
-		return c.unauthenticated(f, s)
+		return c.diagnoseAuth(f, s)
 	}
-	return c.unwanted(f)
+	return c.diagnoseSender(f)
 }
 
 // say adds what came to a problem: the numbers of an answer, or our own words.
@@ -57,7 +57,7 @@ func (f *failure) say(problem string) string {
 // at returns the address of the relay at another port.
 func (c *Client) at(port string) string { return net.JoinHostPort(c.host, port) }
 
-func (c *Client) unnamed(f *failure) (problem, cure string) {
+func (c *Client) diagnoseName(f *failure) (problem, cure string) {
 	if dns := (*net.DNSError)(nil); errors.As(f.err, &dns) && dns.IsNotFound {
 		return "there is no host of the name " + c.host,
 			"correct the name in `smtp " + c.address + "`, or make it known to the resolver of this machine"
@@ -66,7 +66,7 @@ func (c *Client) unnamed(f *failure) (problem, cure string) {
 		"see that the resolver of this machine answers (/etc/resolv.conf)"
 }
 
-func (c *Client) unconnected(f *failure) (problem, cure string) {
+func (c *Client) diagnoseConnect(f *failure) (problem, cure string) {
 	switch {
 	case f.cause == causeElsewhere:
 		return c.host + " is another machine, and TLS is off",
@@ -81,7 +81,7 @@ func (c *Client) unconnected(f *failure) (problem, cure string) {
 	return f.say("no connection to " + c.address), "correct `smtp " + c.address + "`, or see the relay's log"
 }
 
-func (c *Client) ungreeted(f *failure) (problem, cure string) {
+func (c *Client) diagnoseGreeting(f *failure) (problem, cure string) {
 	const begins = "if the port begins with TLS, as 465 does, write `tls implicit` in the block of `smtp`"
 	switch {
 	case f.code >= 500:
@@ -103,7 +103,7 @@ func (c *Client) ungreeted(f *failure) (problem, cure string) {
 		"correct the port in `smtp " + c.address + "`; " + begins
 }
 
-func (c *Client) unprotected(f *failure) (problem, cure string) {
+func (c *Client) diagnoseTLS(f *failure) (problem, cure string) {
 	var record tls.RecordHeaderError
 	switch {
 	case errors.As(f.err, &record) && c.security == implicit,
@@ -117,7 +117,7 @@ func (c *Client) unprotected(f *failure) (problem, cure string) {
 	return f.say("the relay and this machine do not agree on TLS"), "see the relay's log"
 }
 
-func (c *Client) uncertified(err error) (problem, cure string) {
+func (c *Client) diagnoseCertificate(err error) (problem, cure string) {
 	var (
 		cert    = unverified(err)
 		foreign x509.UnknownAuthorityError
@@ -157,10 +157,10 @@ func (c *Client) uncertified(err error) (problem, cure string) {
 	return "the relay's certificate is not fit for a mail server", "give the relay another certificate"
 }
 
-func (c *Client) unauthenticated(f *failure, s *session) (problem, cure string) {
+func (c *Client) diagnoseAuth(f *failure, s *session) (problem, cure string) {
 	switch {
 	case f.cause == causeNoMechanism:
-		return c.unmatched(s.client)
+		return c.diagnoseMechanism(s.client)
 	case f.cause == causeNoSecret:
 		return "the secret of `auth` could not be read",
 			"let Caddy read the file, or set the variable, that `auth` names"
@@ -178,8 +178,8 @@ func (c *Client) unauthenticated(f *failure, s *session) (problem, cure string) 
 	return f.say("the login failed"), "see the relay's log, or name another `mechanism` in the block of `smtp`"
 }
 
-// unmatched says what login a relay does offer.
-func (c *Client) unmatched(relay *smtp.Client) (problem, cure string) {
+// diagnoseMechanism says what login a relay does offer.
+func (c *Client) diagnoseMechanism(relay *smtp.Client) (problem, cure string) {
 	var offered []string
 	for _, m := range []string{plain, login, xoauth2, oauthbearer} {
 		if relay.SupportsAuth(asciiUpper(m)) {
@@ -202,7 +202,7 @@ func (c *Client) unmatched(relay *smtp.Client) (problem, cure string) {
 		"write `mechanism " + offered[0] + "` in the block of `smtp`, and give an access token as the secret of `auth`"
 }
 
-func (c *Client) unwanted(f *failure) (problem, cure string) {
+func (c *Client) diagnoseSender(f *failure) (problem, cure string) {
 	switch {
 	case f.code == authRequired && c.security == off:
 		return f.say("the relay wants TLS or a login first"),

@@ -75,14 +75,22 @@ func (a Answer) Alarm() bool {
 		return true
 	case a.Status < 500:
 		switch a.Status {
-		case http.StatusRequestTimeout, http.StatusConflict, http.StatusGone,
-			http.StatusUnprocessableEntity, http.StatusTooEarly, http.StatusTooManyRequests:
+		case http.StatusConflict, http.StatusGone, http.StatusUnprocessableEntity:
 			return false
 		}
-		return true
+		return !passing(a.Status)
 	default:
 		return false
 	}
+}
+
+// passing says whether a 4xx is about the moment and not about the message.
+func passing(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return true
+	}
+	return false
 }
 
 // Problem says what is wrong with an answer that was not expected, with a hint

@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// unreached says why no answer came, and what to change: in the Caddyfile
+// diagnose says why no answer came, and what to change: in the Caddyfile
 // where that helps.
-func (c *Client) unreached(err error) (problem, cure string) {
+func (c *Client) diagnose(err error) (problem, cure string) {
 	var (
 		dns     *net.DNSError
 		timeout net.Error
@@ -34,7 +34,7 @@ func (c *Client) unreached(err error) (problem, cure string) {
 	case errors.Is(err, errTooFar):
 		return err.Error(), "write the URL of the hook with https://, or `insecure_http` in its block if it is on a private network that you trust"
 	case errors.As(err, &invalid):
-		return c.uncertified(invalid)
+		return c.diagnoseCertificate(invalid)
 	case errors.Is(err, errNotTLS):
 		return "the app does not speak TLS at " + where, "correct the port, or write http:// if the app is on this machine"
 	case errors.As(err, &dns) && dns.IsNotFound:
@@ -56,7 +56,7 @@ func (c *Client) unreached(err error) (problem, cure string) {
 	return err.Error(), "see the app's log; if its port speaks TLS, write https://"
 }
 
-func (c *Client) uncertified(err *tls.CertificateVerificationError) (problem, cure string) {
+func (c *Client) diagnoseCertificate(err *tls.CertificateVerificationError) (problem, cure string) {
 	var (
 		host    = c.endpoint.url.Hostname()
 		cert    = err.UnverifiedCertificates[0]

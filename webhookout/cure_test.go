@@ -132,7 +132,7 @@ func TestPingFaults(t *testing.T) {
 		dial(syscall.ETIMEDOUT):    {"no answer from /run/app.sock within 5s", "`timeout`"},
 		new(handshakeTimeout):      {"no answer from /run/app.sock within 5s", "`timeout`"},
 	} {
-		problem, cure := c.Unreached(err)
+		problem, cure := c.Diagnose(err)
 		if !strings.Contains(problem, want.problem) || !strings.Contains(cure, want.cure) {
 			t.Errorf("%v: %q, %q", err, problem, cure)
 		}

@@ -45,7 +45,7 @@ type Finding struct {
 func (c *Client) Ping(ctx context.Context, site string) []Finding {
 	ours := c.ping(ctx, site, c.secrets)
 	if ours.Status == 0 {
-		problem, cure := c.unreached(ours.Err)
+		problem, cure := c.diagnose(ours.Err)
 		return []Finding{{Step: StepReach, Problem: problem, Cure: cure, Broken: true}}
 	}
 	found := []Finding{{Step: StepReach, Seen: fmt.Sprintf("answer %d", ours.Status)}}
@@ -179,13 +179,4 @@ func refused(ours, strange Answer) Finding {
 		f.Problem = fmt.Sprintf("whether the app refuses a strange signature could not be told (answer %d)", status)
 	}
 	return f
-}
-
-// passing says whether a 4xx is about the moment and not about the message.
-func passing(status int) bool {
-	switch status {
-	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return true
-	}
-	return false
 }
