@@ -18,8 +18,8 @@ import (
 const copySuffix = ".copy"
 
 // A Copy is a checked copy of a store, in a file beside the store that it may
-// replace. Whoever has one calls Discard in the end. Its methods must not be
-// called at once.
+// replace. Whoever has one calls Discard in the end. It is not safe for concurrent
+// use.
 type Copy struct {
 	path  string // of the store
 	file  string // of the copy

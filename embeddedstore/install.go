@@ -10,15 +10,17 @@ import (
 	"path/filepath"
 )
 
-// heldSuffix ends the name under which Install keeps the store of before.
-const heldSuffix = ".before-restore"
+// keptSuffix ends the name under which Install keeps the store of before.
+const keptSuffix = ".before-restore"
 
-// header is how much of a copy is read before it is believed to be one: both
-// meta pages, for the largest pages that there are.
 const (
+	// The pages of a store are as large as those of the system that made it.
 	leastPage = 1 << 12
 	mostPage  = 1 << 16
-	header    = 2 * mostPage
+
+	// header is how much of a copy is read before it is believed to be one: both
+	// meta pages, for the largest pages that there are.
+	header = 2 * mostPage
 )
 
 // Receive reads a copy of a store, made by Export or from the file of a store
@@ -29,8 +31,8 @@ const (
 //
 // Its directory is made if missing. What follows the end of the copy is not read.
 func Receive(ctx context.Context, path string, r io.Reader, progress func(done, total int64)) (*Copy, error) {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real // so that Install replaces the file and not the link to it
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // so that Install replaces the file and not the link to it
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("making the directory of store %s: %w", path, advise(err))
@@ -204,7 +206,7 @@ func claim(path string) (release func(), err error) {
 // that neither this restore nor one before it loses anything.
 func keep(path string) (name string, err error) {
 	for n := 1; ; n++ {
-		name = path + heldSuffix
+		name = path + keptSuffix
 		if n > 1 {
 			name = fmt.Sprintf("%s-%d", name, n)
 		}

@@ -36,9 +36,7 @@ var (
 // the store, at the speed of the disk: a slow w must not hold it, since the
 // store cannot use its free pages again while a state is held. There has to be
 // room for that. When the file outgrows its mapping meanwhile the copy begins anew,
-// so that nobody waits for it. Of 395 MB a copy took 1.3 s on two cores, the file
-// grew by 3 % with 3,700 updates/s (of 8,000 to 12,000), and the slowest of those
-// took 19 ms (of 7).
+// so that nobody waits for it; docs/performance.md says what that costs.
 //
 // The copy is checked before its first byte is written to w, and an error that
 // wraps [ErrDamaged] says that the store has a fault. Free pages in it are empty:
