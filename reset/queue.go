@@ -206,43 +206,57 @@ func (s *Service) recoverQueues(ctx context.Context) error {
 }
 
 func (s *Site) recoverQueue(ctx context.Context, k jobKind) error {
-	prefix := s.queuePrefix(k)
-	from, total := prefix, int64(0)
-	for {
-		var rows []kv.Pair
-		err := s.svc.store.View(ctx, func(r kv.Reader) (err error) {
-			rows, err = r.Scan(from, after(prefix), 500)
+	total := int64(0)
+	var dead []*heldJob
+	err := s.eachRow(ctx, k, func(row kv.Pair) bool {
+		total++
+		// One that cannot be read is set aside with an alarm when it comes due.
+		if h, err := readJob(k, row); err == nil && h.isDead(s) {
+			dead = append(dead, h)
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	for _, h := range dead {
+		if err := s.postpone(ctx, h, 0, nil); err != nil && !errors.Is(err, errStale) {
 			return err
-		})
-		if err != nil {
-			return err
 		}
-		for _, row := range rows {
-			if err := s.freeDeadLease(ctx, k, row); err != nil {
-				return err
-			}
-		}
-		total += int64(len(rows))
-		if len(rows) < 500 {
-			break
-		}
-		from = append(rows[len(rows)-1].Key, 0)
 	}
 	s.queue(k).count.Store(total)
 	return nil
 }
 
-func (s *Site) freeDeadLease(ctx context.Context, k jobKind, row kv.Pair) error {
-	h, err := readJob(k, row)
-	if err != nil {
-		return nil // set aside with an alarm when it comes due
-	}
-	if !s.svc.exclusive || h.Holder == "" || h.Holder == s.svc.shared.holder {
-		return nil
-	}
-	err = s.postpone(ctx, h, 0, nil)
-	if errors.Is(err, errStale) {
-		return nil
-	}
-	return err
+// isDead reports whether the job is leased to a process that is no more.
+func (h *heldJob) isDead(s *Site) bool {
+	return s.svc.exclusive && h.Holder != "" && h.Holder != s.svc.shared.holder
+}
+
+// rowPage is how many rows of a queue are read into memory at once.
+const rowPage = 500
+
+// eachRow calls fn, which must not write, for the rows of a queue in the order in
+// which they come due, until it returns false. All are of one moment: a job that is
+// moved to an earlier time between two looks would be in neither of them.
+func (s *Site) eachRow(ctx context.Context, k jobKind, fn func(kv.Pair) bool) error {
+	from := s.queuePrefix(k)
+	end := after(from)
+	return s.svc.store.View(ctx, func(r kv.Reader) error {
+		for {
+			rows, err := r.Scan(from, end, rowPage)
+			if err != nil {
+				return err
+			}
+			for _, row := range rows {
+				if !fn(row) {
+					return nil
+				}
+			}
+			if len(rows) < rowPage {
+				return nil
+			}
+			from = append(rows[len(rows)-1].Key, 0)
+		}
+	})
 }

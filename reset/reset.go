@@ -36,6 +36,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -157,6 +159,11 @@ func New(c Config) (*Service, error) {
 
 // Site returns the site with that id, or nil.
 func (s *Service) Site(id string) *Site { return s.sites[id] }
+
+// ordered returns the sites in the order of their ids.
+func (s *Service) ordered() []*Site {
+	return slices.SortedFunc(maps.Values(s.sites), func(a, b *Site) int { return strings.Compare(a.config.ID, b.config.ID) })
+}
 
 // Start takes up what an earlier process left and sets the workers going. It
 // must be called at most once.
