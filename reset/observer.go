@@ -6,8 +6,9 @@ import "time"
 // trace call it by this name.
 type Step string
 
-// The steps in the order that most requests take them. Those of the first group
-// end without a mail, those of the second without a change.
+// The steps in the order that most requests take them: what was found, what became
+// of the mail, of the link and of the change, and who else ended it. Unknown,
+// limited, rejected and expired requests have ended without a mail.
 const (
 	StepAsked   Step = "asked"   // a request was accepted; nothing was looked up; Detail says if the operator made it
 	StepFound   Step = "found"   // there is an account, and a grant for it
@@ -43,7 +44,7 @@ type Event struct {
 	Site      string
 	Reference string // of the request, as the person was shown it
 	Step      Step
-	Detail    string // numbers and our own words; "" for most
+	Detail    string // numbers and our own words, "" for most; the relay's words if it is StepMailed
 }
 
 // A Call is something that is asked of a peer.
@@ -64,11 +65,11 @@ type Limit string
 
 // The limits. The first five count by client address.
 const (
-	LimitAsk     Limit = "ask"
-	LimitOpen    Limit = "open"
-	LimitCode    Limit = "code"
-	LimitChange  Limit = "change"
-	LimitFind    Limit = "find"
+	LimitAsk     Limit = "ask"     // requests
+	LimitOpen    Limit = "open"    // pages of links
+	LimitCode    Limit = "code"    // codes that were entered
+	LimitChange  Limit = "change"  // new passwords and cancellations
+	LimitFind    Limit = "find"    // look-ups for a client that is told who has an account
 	LimitLogin   Limit = "login"   // one typed login, in memory
 	LimitAccount Limit = "account" // mails of one account
 	LimitQueue   Limit = "queue"   // no room for more jobs
@@ -102,9 +103,9 @@ func cause(err error) string {
 
 const maxCause = 120
 
-// deaf is the Observer of a service that has none.
-type deaf struct{}
+// noObserver is the Observer of a service that has none.
+type noObserver struct{}
 
-func (deaf) Step(Event)                                 {}
-func (deaf) Called(string, Call, string, time.Duration) {}
-func (deaf) Limited(string, Limit)                      {}
+func (noObserver) Step(Event)                                 {}
+func (noObserver) Called(string, Call, string, time.Duration) {}
+func (noObserver) Limited(string, Limit)                      {}

@@ -133,7 +133,7 @@ func New(c Config) (*Service, error) {
 		s.shared = NewShared()
 	}
 	if s.observer == nil {
-		s.observer = deaf{}
+		s.observer = noObserver{}
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
