@@ -13,8 +13,8 @@ import (
 // A Finding is what a check saw of one step. It is fine if there is no Problem; a
 // Problem without Broken is advice.
 type Finding struct {
-	Step    string `json:"step"`              // in a word or two
-	Seen    string `json:"seen,omitempty"`    // what there is to know of it
+	Step    string `json:"step"`              // what was tried, in a word or two
+	Seen    string `json:"seen,omitempty"`    // what there is to know of it, "" if nothing
 	Problem string `json:"problem,omitempty"` // what is wrong
 	Cure    string `json:"cure,omitempty"`    // what to change
 	Broken  bool   `json:"broken,omitempty"`  // people cannot reset their password, or are in danger, until that is done
@@ -28,12 +28,6 @@ func (f *Finding) fail(problem, cure string) {
 // advise makes a finding one of something that could be better.
 func (f *Finding) advise(problem, cure string) {
 	f.Seen, f.Problem, f.Cure, f.Broken = "", problem, cure, false
-}
-
-// A Checker is a directory or target of a guest that can be tried without a lookup
-// or a change.
-type Checker interface {
-	Check(ctx context.Context) []Finding
 }
 
 // The parts of a site's way that a check walks, in this order.
@@ -93,12 +87,19 @@ func (c *checkup) run(ctx context.Context, only string) {
 			continue
 		}
 		s := c.app.siteOf(id)
-		c.part(ctx, id, partMail, func(ctx context.Context) []Finding { return c.checkMail(ctx, s) })
-		c.part(ctx, id, partSender, func(ctx context.Context) []Finding { return c.checkDomain(ctx, s) })
-		c.part(ctx, id, partDirectory, func(ctx context.Context) []Finding { return c.checkDirectory(ctx, s) })
-		c.part(ctx, id, partTarget, func(ctx context.Context) []Finding { return checkAdapter(ctx, s.config.Target) })
-		c.part(ctx, id, partAddress, func(ctx context.Context) []Finding { return c.checkAddress(ctx, s) })
-		c.part(ctx, id, partProxy, func(ctx context.Context) []Finding { return c.checkProxy(ctx, s) })
+		for _, p := range []struct {
+			name  string
+			check func(context.Context, *site) []Finding
+		}{
+			{partMail, c.checkMail},
+			{partSender, c.checkDomain},
+			{partDirectory, c.checkDirectory},
+			{partTarget, c.checkTarget},
+			{partAddress, c.checkAddress},
+			{partProxy, c.checkProxy},
+		} {
+			c.part(ctx, id, p.name, func(ctx context.Context) []Finding { return p.check(ctx, s) })
+		}
 	}
 }
 
@@ -131,6 +132,11 @@ func (a *App) siteOf(id string) *site {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.sites[id]
+}
+
+// checkTarget tries the hook, if it is one.
+func (c *checkup) checkTarget(ctx context.Context, s *site) []Finding {
+	return checkAdapter(ctx, s.config.Target)
 }
 
 // checkAdapter tries what can be tried of a directory or a target.

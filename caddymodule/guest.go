@@ -36,6 +36,17 @@ type TargetOpener interface {
 	OpenTarget(Site) (Target, error)
 }
 
+// A Checker is a [reset.Directory] or [reset.Target] of a guest that can be tried
+// without a lookup or a change. `caddy password-reset check` and the admin API call
+// Check, which must change nothing; ctx gives it a minute. Where there is none they
+// say that the guest was not tried.
+//
+// People read the findings, in a terminal and from the admin API: they must hold no
+// secret, login or address. A panic is a finding of its own.
+type Checker interface {
+	Check(ctx context.Context) []Finding
+}
+
 // A StoreOpener is a guest in password_reset.stores. A store is opened when
 // the app starts or a request comes, never by `caddy validate`, and is shared
 // by all configurations of the process that name the same key: a reload
