@@ -158,7 +158,10 @@ func asAPIError(err error) error {
 		err = errors.New("that is no login: it is empty, too long, or holds characters that no login has")
 	case errors.Is(err, errNoCopy):
 		status = http.StatusBadRequest
-	case errors.Is(err, reset.ErrUnavailable), errors.Is(err, errStore):
+	case errors.Is(err, errCopying):
+		status = http.StatusConflict
+	case errors.Is(err, errShut), errors.Is(err, errStillUsed), errors.Is(err, errEnded),
+		errors.Is(err, reset.ErrUnavailable), errors.Is(err, errStore):
 		status = http.StatusServiceUnavailable
 	}
 	return caddy.APIError{HTTPStatus: status, Err: err}
@@ -244,6 +247,8 @@ func (a *App) oneSite(id string) (string, error) {
 		return ids[0], nil
 	case slices.Contains(ids, id):
 		return id, nil
+	case len(ids) == 0:
+		return "", caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("there is no site: write `password_reset` in the site block of your app, too")}
 	case id == "":
 		return "", caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: fmt.Errorf("there are several sites, say which one: %s", strings.Join(ids, ", "))}
 	default:

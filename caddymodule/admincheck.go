@@ -11,7 +11,7 @@ func serveCheck(w http.ResponseWriter, r adminRequest) error {
 	var only, to, selector string
 	if r.ContentLength != 0 {
 		members := map[string]*string{"site": &only, "to": &to, "dkim_selector": &selector}
-		if err := r.read(w, members, `{"site": "…", "to": "…"}, or nothing`); err != nil {
+		if err := r.read(w, members, `{"site": "…", "to": "…", "dkim_selector": "…"}, any of them, or nothing`); err != nil {
 			return err
 		}
 	}

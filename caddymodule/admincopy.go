@@ -70,9 +70,9 @@ func serveRestore(w http.ResponseWriter, r adminRequest) (err error) {
 	var done shownRestore
 	body := patientBody{r.Body, http.NewResponseController(w)}
 	if r.running {
-		done.Kept, err = r.app.restore(r.Context(), body, nil)
+		done.Kept, err = r.app.restore(r.Context(), body)
 	} else {
-		done.Kept, err = r.app.store.restoreAlone(r.Context(), body, nil)
+		done.Kept, err = r.app.store.restoreAlone(r.Context(), body)
 	}
 	if err != nil {
 		return err

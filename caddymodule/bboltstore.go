@@ -83,8 +83,8 @@ func (b *BboltStore) Stored() (bool, error) {
 }
 
 // ReceiveCopy implements [RestorableStore].
-func (b *BboltStore) ReceiveCopy(ctx context.Context, r io.Reader, progress func(done, total int64)) (StoreCopy, error) {
-	c, err := embeddedstore.Receive(ctx, b.path, r, progress)
+func (b *BboltStore) ReceiveCopy(ctx context.Context, r io.Reader) (StoreCopy, error) {
+	c, err := embeddedstore.Receive(ctx, b.path, r)
 	if err != nil {
 		return nil, err // and no nil pointer
 	}

@@ -67,8 +67,8 @@ func (c *storeConfig) exportAlone(ctx context.Context, w io.Writer, progress fun
 // restoreAlone puts a copy in the place of the store where no server runs, and
 // returns where the store of before is kept. It fails if another process has the
 // store open.
-func (c *storeConfig) restoreAlone(ctx context.Context, from io.Reader, progress func(done, total int64)) (kept string, err error) {
-	received, err := c.receive(ctx, from, progress)
+func (c *storeConfig) restoreAlone(ctx context.Context, from io.Reader) (kept string, err error) {
+	received, err := c.receive(ctx, from)
 	if err != nil {
 		return "", err
 	}
@@ -84,8 +84,8 @@ type receivedCopy struct {
 }
 
 // receive takes a copy in and makes sure that it would open, before anything is
-// done to the store. The second half of the progress is reading it again.
-func (c *storeConfig) receive(ctx context.Context, from io.Reader, progress func(done, total int64)) (*receivedCopy, error) {
+// done to the store.
+func (c *storeConfig) receive(ctx context.Context, from io.Reader) (*receivedCopy, error) {
 	store, ok := c.opener.(RestorableStore)
 	if !ok {
 		return nil, errNoRestore
@@ -97,13 +97,7 @@ func (c *storeConfig) receive(ctx context.Context, from io.Reader, progress func
 	if err != nil {
 		return nil, err
 	}
-	size := int64(0)
-	file, err := store.ReceiveCopy(ctx, from, func(done, total int64) {
-		size = total
-		if progress != nil {
-			progress(done, 2*total)
-		}
-	})
+	file, err := store.ReceiveCopy(ctx, from)
 	if errors.Is(err, embeddedstore.ErrDamaged) {
 		_, detail, _ := strings.Cut(err.Error(), embeddedstore.ErrDamaged.Error()+": ")
 		return nil, fmt.Errorf("%w: %s", errNoCopy, detail)
@@ -112,17 +106,10 @@ func (c *storeConfig) receive(ctx context.Context, from io.Reader, progress func
 		return nil, err
 	}
 	r := &receivedCopy{StoreCopy: file}
-	r.generation, err = sealed.Verify(ctx, file, keys, func(read int64) {
-		if progress != nil && read < size {
-			progress(size+read, 2*size)
-		}
-	})
+	r.generation, err = sealed.Verify(ctx, file, keys)
 	if err != nil {
 		r.discard(c)
 		return nil, c.verifying(err)
-	}
-	if progress != nil {
-		progress(2*size, 2*size)
 	}
 	return r, nil
 }

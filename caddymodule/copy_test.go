@@ -76,7 +76,7 @@ func TestCopyAlone(t *testing.T) {
 	}
 	put(t, c, "new")
 	era := wantStored(t, c, "new")
-	kept, err := c.restoreAlone(t.Context(), bytes.NewReader(copy.Bytes()), nil)
+	kept, err := c.restoreAlone(t.Context(), bytes.NewReader(copy.Bytes()))
 	if err != nil || kept == "" {
 		t.Fatalf("restore = %q, %v", kept, err)
 	}
@@ -85,7 +85,7 @@ func TestCopyAlone(t *testing.T) {
 	}
 
 	other := bboltConfig(filepath.Join(t.TempDir(), "reset.db"))
-	if _, err := other.restoreAlone(t.Context(), bytes.NewReader(copy.Bytes()), nil); err == nil || !strings.Contains(err.Error(), "key file") {
+	if _, err := other.restoreAlone(t.Context(), bytes.NewReader(copy.Bytes())); err == nil || !strings.Contains(err.Error(), "key file") {
 		t.Errorf("without the key: %v", err)
 	}
 	key, err := os.ReadFile(c.opener.(*BboltStore).KeyFile())
@@ -95,7 +95,7 @@ func TestCopyAlone(t *testing.T) {
 	if err := os.WriteFile(other.opener.(*BboltStore).KeyFile(), key, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.restoreAlone(t.Context(), bytes.NewReader(copy.Bytes()), nil); err != nil {
+	if _, err := other.restoreAlone(t.Context(), bytes.NewReader(copy.Bytes())); err != nil {
 		t.Fatal(err)
 	}
 	if now := wantStored(t, other, "old"); now <= era {
@@ -128,7 +128,7 @@ func TestCopyAloneInUse(t *testing.T) {
 	if err := c.exportAlone(t.Context(), io.Discard, nil); !errors.Is(err, embeddedstore.ErrInUse) {
 		t.Errorf("export = %v", err)
 	}
-	if _, err := c.restoreAlone(t.Context(), &copy, nil); !errors.Is(err, embeddedstore.ErrInUse) {
+	if _, err := c.restoreAlone(t.Context(), &copy); !errors.Is(err, embeddedstore.ErrInUse) {
 		t.Errorf("restore = %v", err)
 	}
 	if after, err := held.Generation(); after != before || err != nil {
@@ -163,7 +163,7 @@ func TestCopyOfAnotherKind(t *testing.T) {
 	if err := c.exportAlone(context.Background(), io.Discard, nil); !errors.Is(err, errNoExport) {
 		t.Errorf("export = %v", err)
 	}
-	if _, err := c.restoreAlone(context.Background(), strings.NewReader(""), nil); !errors.Is(err, errNoRestore) {
+	if _, err := c.restoreAlone(context.Background(), strings.NewReader("")); !errors.Is(err, errNoRestore) {
 		t.Errorf("restore = %v", err)
 	}
 }

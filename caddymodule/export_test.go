@@ -18,8 +18,8 @@ var Open = (*App).open
 // Export and Restore are what commands and the admin API do with the store.
 var Export = (*App).export
 
-func Restore(a *App, ctx context.Context, from io.Reader, progress func(done, total int64)) error {
-	_, err := a.restore(ctx, from, progress)
+func Restore(a *App, ctx context.Context, from io.Reader) error {
+	_, err := a.restore(ctx, from)
 	return err
 }
 

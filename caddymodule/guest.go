@@ -76,7 +76,7 @@ type RestorableStore interface {
 	Stored() (bool, error)
 	// ReceiveCopy stores a copy beside the data and checks what can be checked
 	// without a key. The store may be open meanwhile, and is not changed.
-	ReceiveCopy(ctx context.Context, r io.Reader, progress func(done, total int64)) (StoreCopy, error)
+	ReceiveCopy(ctx context.Context, r io.Reader) (StoreCopy, error)
 }
 
 // A StoreCopy waits beside the data for its place. Its Generation and

@@ -27,13 +27,13 @@ var (
 //
 // After an error the store is the one of before, and in use, but for an error
 // that says otherwise.
-func (a *App) restore(ctx context.Context, from io.Reader, progress func(done, total int64)) (kept string, err error) {
+func (a *App) restore(ctx context.Context, from io.Reader) (kept string, err error) {
 	release, err := pool.claim(a.store.opener.StoreKey())
 	if err != nil {
 		return "", err
 	}
 	defer release()
-	received, err := a.store.receive(ctx, from, progress)
+	received, err := a.store.receive(ctx, from)
 	if err != nil {
 		return "", err
 	}

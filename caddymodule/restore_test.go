@@ -45,7 +45,7 @@ func (w *world) export() []byte {
 
 func (w *world) restore(copy []byte) error {
 	w.t.Helper()
-	return caddymodule.Restore(w.running(), w.t.Context(), bytes.NewReader(copy), nil)
+	return caddymodule.Restore(w.running(), w.t.Context(), bytes.NewReader(copy))
 }
 
 // token asks for a mail, the n-th to a login, and returns the token in it.
@@ -90,18 +90,8 @@ func TestRestore(t *testing.T) {
 	copy := w.export()
 	w.use(used, "changed")
 	w.mail("alice@example.com", 3) // says so
-	var last, total int64
-	err := caddymodule.Restore(w.running(), t.Context(), bytes.NewReader(copy), func(done, all int64) {
-		if done < last || done > all {
-			t.Errorf("progress went from %d of %d to %d of %d", last, total, done, all)
-		}
-		last, total = done, all
-	})
-	if err != nil {
+	if err := w.restore(copy); err != nil {
 		t.Fatal(err)
-	}
-	if last != total || total == 0 {
-		t.Errorf("progress ended at %d of %d", last, total)
 	}
 	for _, token := range []string{used, unused} {
 		w.use(token, "link")
@@ -222,7 +212,7 @@ func TestRestoreRefused(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "reset.db")
 	for i := len(flipped) / 2; ; i++ {
 		flipped[i] ^= 1
-		c, err := embeddedstore.Receive(t.Context(), db, bytes.NewReader(flipped), nil)
+		c, err := embeddedstore.Receive(t.Context(), db, bytes.NewReader(flipped))
 		if err == nil {
 			c.Discard()
 			if err := w.restore(flipped); err != nil {
@@ -317,7 +307,7 @@ func TestRestoreAndOthers(t *testing.T) {
 	begin := func() (*slowCopy, chan error) {
 		c, result := slowly(backup), make(chan error, 1)
 		app := w.running()
-		go func() { result <- caddymodule.Restore(app, context.Background(), c, nil) }()
+		go func() { result <- caddymodule.Restore(app, context.Background(), c) }()
 		<-c.reached
 		return c, result
 	}
@@ -345,7 +335,7 @@ func TestRestoreAndOthers(t *testing.T) {
 		}
 		result = make(chan error, 1)
 		app := w.running()
-		go func() { result <- caddymodule.Restore(app, context.Background(), bytes.NewReader(backup), nil) }()
+		go func() { result <- caddymodule.Restore(app, context.Background(), bytes.NewReader(backup)) }()
 		until(t, "the store is out of use", func() bool {
 			resp, _ := w.do("POST", "/password-reset", `{"login":"nobody"}`)
 			return resp.StatusCode == http.StatusServiceUnavailable

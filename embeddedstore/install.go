@@ -30,7 +30,7 @@ const (
 // its rows hold can be judged only by who has the key.
 //
 // Its directory is made if missing. What follows the end of the copy is not read.
-func Receive(ctx context.Context, path string, r io.Reader, progress func(done, total int64)) (*Copy, error) {
+func Receive(ctx context.Context, path string, r io.Reader) (*Copy, error) {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path = target // so that Install replaces the file and not the link to it
 	}
@@ -39,7 +39,7 @@ func Receive(ctx context.Context, path string, r io.Reader, progress func(done, 
 	}
 	sweep(path)
 	c, err := newCopy(ctx, path, func(f *os.File) error {
-		return errors.Join(receive(ctx, f, r, progress), advise(f.Sync()))
+		return errors.Join(receive(ctx, f, r), advise(f.Sync()))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("receiving a copy for store %s: %w", path, err)
@@ -48,7 +48,7 @@ func Receive(ctx context.Context, path string, r io.Reader, progress func(done, 
 }
 
 // receive reads as much into f as the copy says of itself.
-func receive(ctx context.Context, f *os.File, r io.Reader, progress func(done, total int64)) error {
+func receive(ctx context.Context, f *os.File, r io.Reader) error {
 	done, err := io.CopyN(f, r, header)
 	switch {
 	case err != nil && err != io.EOF:
@@ -62,9 +62,6 @@ func receive(ctx context.Context, f *os.File, r io.Reader, progress func(done, t
 	}
 	done = min(done, total) // what follows does no harm
 	for {
-		if progress != nil {
-			progress(done, total)
-		}
 		if done == total {
 			return nil
 		}

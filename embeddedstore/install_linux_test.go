@@ -165,7 +165,7 @@ func TestCopyOnFullDisk(t *testing.T) {
 	}
 	defer syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old)
 	path := newPath(t)
-	_, received := embeddedstore.Receive(t.Context(), path, bytes.NewReader(data), nil)
+	_, received := embeddedstore.Receive(t.Context(), path, bytes.NewReader(data))
 	var copy bytes.Buffer
 	exported := s.Export(t.Context(), &copy, nil)
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {

@@ -177,7 +177,7 @@ func TestSweepWhileReceiving(t *testing.T) {
 	copy := export(t, s)
 	c, err := embeddedstore.Receive(t.Context(), path, io.MultiReader(bytes.NewReader(copy[:100]), readerFunc(func() {
 		open(t, path).Close()
-	}), bytes.NewReader(copy[100:])), nil)
+	}), bytes.NewReader(copy[100:])))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestSweep(t *testing.T) {
 	if err := os.WriteFile(left, []byte("half a copy"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	copy, err := embeddedstore.Receive(t.Context(), path, bytes.NewReader(export(t, s)), nil)
+	copy, err := embeddedstore.Receive(t.Context(), path, bytes.NewReader(export(t, s)))
 	if err != nil {
 		t.Fatal(err)
 	}

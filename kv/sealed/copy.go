@@ -71,13 +71,12 @@ type Viewer interface {
 
 // Verify makes sure that Open would take the store inside inner with these keys
 // and that each of its records opens, and returns its generation for [Outdate].
-// It changes nothing. progress, if it is not nil, is called with how many bytes
-// have been read.
+// It changes nothing.
 //
 // The error wraps [ErrKey] or [ErrSentinel] as that of Open does, [ErrSentinel]
 // also for a store that holds nothing, or [ErrDamaged] with how many records do
 // not open.
-func Verify(ctx context.Context, inner Viewer, keys [][]byte, progress func(read int64)) (generation uint64, err error) {
+func Verify(ctx context.Context, inner Viewer, keys [][]byte) (generation uint64, err error) {
 	s := &Store{log: slog.New(slog.DiscardHandler), reported: map[[32]byte]bool{}}
 	if s.secrets, err = peek(ctx, inner, keys); err != nil {
 		return 0, err
@@ -85,7 +84,7 @@ func Verify(ctx context.Context, inner Viewer, keys [][]byte, progress func(read
 	if s.aead, err = chacha20poly1305.NewX(s.secrets.dataKey[:]); err != nil {
 		return 0, err
 	}
-	records, damaged, read := 0, 0, int64(0)
+	records, damaged := 0, 0
 	for from := []byte(nil); ; {
 		var rows []kv.Pair
 		err := inner.View(ctx, func(r kv.Reader) (err error) {
@@ -96,7 +95,6 @@ func Verify(ctx context.Context, inner Viewer, keys [][]byte, progress func(read
 			return 0, err
 		}
 		for _, row := range rows {
-			read += int64(len(row.Key) + len(row.Value))
 			if isSentinel(row.Key) {
 				continue
 			}
@@ -104,9 +102,6 @@ func Verify(ctx context.Context, inner Viewer, keys [][]byte, progress func(read
 			if _, err := s.open(row.Key, row.Value); err != nil {
 				damaged++
 			}
-		}
-		if progress != nil {
-			progress(read)
 		}
 		if len(rows) < verifyPage {
 			break

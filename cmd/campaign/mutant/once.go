@@ -86,8 +86,8 @@ var onceOnly = []Mutant{
 	{
 		Gone: "leases of other processes are freed in a store of one process only",
 		File: "reset/queue.go",
-		Old:  `if !s.svc.exclusive || h.Holder == ""`,
-		New:  `if h.Holder == ""`,
+		Old:  `return s.svc.exclusive && h.Holder != ""`,
+		New:  `return h.Holder != ""`,
 		Run:  "^TestInvariantJobsContinueAfterACrash$",
 	},
 	{
