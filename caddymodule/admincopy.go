@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A shownRestore says where the store of before is kept.
+// A shownRestore says where the previous store is kept.
 type shownRestore struct {
 	Kept string `json:"kept,omitempty"`
 }

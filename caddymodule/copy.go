@@ -65,7 +65,7 @@ func (c *storeConfig) exportAlone(ctx context.Context, w io.Writer, progress fun
 }
 
 // restoreAlone puts a copy in the place of the store where no server runs, and
-// returns where the store of before is kept. It fails if another process has the
+// returns where the previous store is kept. It fails if another process has the
 // store open.
 func (c *storeConfig) restoreAlone(ctx context.Context, from io.Reader) (kept string, err error) {
 	received, err := c.receive(ctx, from)
@@ -142,7 +142,7 @@ func (r *receivedCopy) install() (kept string, err error) {
 	return kept, nil
 }
 
-// undo puts the store of before back.
+// undo puts the previous store back.
 func (r *receivedCopy) undo() error {
 	return errors.Join(r.Undo(), r.forget())
 }

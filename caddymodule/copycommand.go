@@ -63,7 +63,7 @@ func restoreCommand() *cobra.Command {
 		Long: `
 Puts a copy in the place of the store. The copy is checked first, with the key
 too; a wrong one changes nothing. While it is put in place, password reset
-answers 503 for a moment, and everything else is served. The store of before is
+answers 503 for a moment, and everything else is served. The previous store is
 kept beside it, and the command says where.
 
 What happened since the copy was made is unknown to it: all links and codes in it
@@ -95,9 +95,9 @@ again. FILE may be - for the standard input.`,
 				return err
 			}
 			p := newPrinter(cmd.OutOrStdout())
-			p.printf("restored; links and codes of before are void\n")
+			p.printf("restored; all earlier links and codes are void\n")
 			if done.Kept != "" {
-				p.printf("the store of before is kept: %s\n", done.Kept)
+				p.printf("the previous store is kept: %s\n", done.Kept)
 			}
 			return nil
 		},

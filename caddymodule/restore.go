@@ -22,10 +22,10 @@ var (
 // restore puts a copy in the place of the store while the server runs. The copy
 // is received and checked first, and everything goes on meanwhile. Then our
 // routes answer 503 for a moment: the workers stop, running requests and jobs
-// end, the file is replaced and opened, and the workers start again. The store
-// of before is kept beside it; restore and the log say where.
+// end, the file is replaced and opened, and the workers start again. The previous
+// store is kept beside it; restore and the log say where.
 //
-// After an error the store is the one of before, and in use, but for an error
+// After an error the store is the previous one, and in use, but for an error
 // that says otherwise.
 func (a *App) restore(ctx context.Context, from io.Reader) (kept string, err error) {
 	release, err := pool.claim(a.store.opener.StoreKey())
@@ -78,9 +78,9 @@ func (a *App) swap(ctx context.Context, received *receivedCopy) (kept string, re
 	_, opened, err := take(a.store.opener.StoreKey(), func() (caddy.Destructor, error) { return a.store.open(ctx) }, a.log)
 	if err != nil {
 		if undone := received.undo(); undone != nil {
-			return "", release, fmt.Errorf("the copy does not open (%w), and the store of before could not be put back: %w", err, undone)
+			return "", release, fmt.Errorf("the copy does not open (%w), and the previous store could not be put back: %w", err, undone)
 		}
-		return "", release, fmt.Errorf("the copy does not open, and the store of before is in use again: %w", err)
+		return "", release, fmt.Errorf("the copy does not open, and the previous store is in use again: %w", err)
 	}
 	return kept, opened, nil
 }
@@ -127,7 +127,7 @@ func (a *App) quit(ctx context.Context) error {
 // until it opens.
 func (a *App) resume(ctx context.Context) {
 	a.mu.Lock()
-	a.failed, a.pause, a.retry = nil, 0, time.Time{} // was of the store of before
+	a.failed, a.pause, a.retry = nil, 0, time.Time{} // was of the previous store
 	a.mu.Unlock()
 	select {
 	case <-a.ending:

@@ -81,8 +81,8 @@ func (w *world) leftAlone() {
 }
 
 // TestRestore holds that a copy can be put back while the server runs: a link
-// that was used since works no more, nor does any other of before, workers go
-// on, and the store of before is kept.
+// that was used since works no more, nor does any other earlier one, workers go
+// on, and the previous store is kept.
 func TestRestore(t *testing.T) {
 	w := newWorld(t)
 	w.mustLoad(config{options: patient})
@@ -189,7 +189,7 @@ func TestRestoreUnderLoad(t *testing.T) {
 	stop()
 	clients.Wait()
 	t.Logf("%d requests were answered, %d refused", answered.Load(), refused.Load())
-	until(t, "the workers of before have ended", func() bool {
+	until(t, "the previous workers have ended", func() bool {
 		w.hooks.CloseClientConnections()
 		return runtime.NumGoroutine() <= goroutines+8
 	})
@@ -388,7 +388,7 @@ func TestRestoreDamagedStore(t *testing.T) {
 	w.leftAlone()
 }
 
-// TestRestoreUndone holds that the store of before comes back where a copy that
+// TestRestoreUndone holds that the previous store comes back where a copy that
 // was found good does not open after all.
 func TestRestoreUndone(t *testing.T) {
 	w := newWorld(t)
@@ -400,7 +400,7 @@ func TestRestoreUndone(t *testing.T) {
 	if err := errors.Join(os.Mkdir(obstacle, 0o700), os.WriteFile(filepath.Join(obstacle, "x"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.restore(copy); err == nil || !strings.Contains(err.Error(), "the store of before is in use again") {
+	if err := w.restore(copy); err == nil || !strings.Contains(err.Error(), "the previous store is in use again") {
 		t.Errorf("restore = %v", err)
 	}
 	if err := os.RemoveAll(obstacle); err != nil {

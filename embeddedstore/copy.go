@@ -24,7 +24,7 @@ type Copy struct {
 	path  string // of the store
 	file  string // of the copy
 	store *Store // the copy, for reading; nil once it is closed
-	kept  string // where Install has put the store of before
+	kept  string // where Install has put the previous store
 }
 
 // newCopy makes a file beside the store at path, has fill fill it, and checks

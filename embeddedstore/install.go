@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 )
 
-// keptSuffix ends the name under which Install keeps the store of before.
+// keptSuffix ends the name under which Install keeps the previous store.
 const keptSuffix = ".before-restore"
 
 const (
@@ -99,12 +99,12 @@ func length(f *os.File) (int64, error) {
 }
 
 // Install puts the copy in the place of the store, which must not be open, in
-// this process neither: the error wraps [ErrInUse] if it is. The store of before
+// this process neither: the error wraps [ErrInUse] if it is. The previous store
 // is kept, with its rows, under the name that is returned; there is none if there
 // was no store. After a crash at any point the store is the one or the other. The
 // file of the generation stays as it is.
 //
-// After an error the store is the one of before.
+// After an error the store is the previous one.
 func (c *Copy) Install() (kept string, err error) {
 	if err := c.install(); err != nil {
 		return "", fmt.Errorf("putting a copy in the place of store %s: %w", c.path, advise(err))
@@ -214,7 +214,7 @@ func keep(path string) (name string, err error) {
 			}
 			return name, nil
 		case !errors.Is(err, fs.ErrExist):
-			return "", fmt.Errorf("keeping the store of before: %w", err)
+			return "", fmt.Errorf("keeping the previous store: %w", err)
 		}
 	}
 }

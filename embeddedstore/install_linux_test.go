@@ -83,7 +83,7 @@ func TestInstallKilled(t *testing.T) {
 	}
 }
 
-// What a step fails for, such as a full disk, leaves the store of before.
+// What a step fails for, such as a full disk, leaves the previous store.
 func TestInstallFails(t *testing.T) {
 	for _, step := range []struct{ call, fault string }{
 		{"write", "ENOSPC"}, {"fsync", "EIO"}, {"linkat", "EPERM"}, {"renameat", "EIO"},

@@ -62,7 +62,7 @@ func receive(t testing.TB, path string, data []byte) *embeddedstore.Copy {
 	return c
 }
 
-// A copy takes the place of the store, however often; each store of before is
+// A copy takes the place of the store, however often; each previous store is
 // kept, and the number beside the store stays.
 func TestInstall(t *testing.T) {
 	path := newPath(t)
@@ -98,7 +98,7 @@ func TestInstall(t *testing.T) {
 		}
 	}
 	if got := mustGet(t, open(t, path+".before-restore"), "a"); got != "second" {
-		t.Errorf("the store of before holds %q", got)
+		t.Errorf("the previous store holds %q", got)
 	}
 }
 
@@ -118,7 +118,7 @@ func TestInstallUndone(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := mustGet(t, open(t, path), "a"); got != "old" {
-		t.Errorf("the store of before holds %q", got)
+		t.Errorf("the previous store holds %q", got)
 	}
 	if names, _ := filepath.Glob(path + ".before*"); len(names) != 0 {
 		t.Errorf("%q were left behind", names)

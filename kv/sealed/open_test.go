@@ -55,7 +55,7 @@ func TestRotation(t *testing.T) {
 }
 
 // What Rekey writes is read by the next Open, and what Close writes after it
-// by the new keys: those of before may be gone.
+// by the new keys: the previous ones may be gone.
 func TestRekey(t *testing.T) {
 	inner := kvtest.Memory()
 	m := &marker{}

@@ -75,7 +75,7 @@ func (d *Catalyze) Open() (web.Contract, error) {
 			Origins: d.Origins,
 		},
 		// No name, more segments than one, or a slash at the end: an app behind
-		// might take it for the route of before.
+		// might take it for the previous route.
 		{Path: user + "{rest...}", Origins: d.Origins},
 	}}, nil
 }
