@@ -72,7 +72,7 @@ func (c *checkup) checkDomain(ctx context.Context, s *site) (found []Finding) {
 	if err != nil {
 		return nil // refused when it was loaded
 	}
-	_, domain, _ := strings.Cut(from.Address, "@")
+	_, domain, _ := strings.Cut(strings.ToLower(from.Address), "@")
 	for _, d := range reservedDomains {
 		if domain == d || strings.HasSuffix(domain, "."+d) {
 			return []Finding{{

@@ -22,7 +22,7 @@ var (
 	lookupOutcomes   = []string{"found", "unknown", "failed"}
 	mailOutcomes     = []string{"sent", "unknown", "not_sent", "rejected", "misconfigured", "unwanted", "unreachable"}
 	deliveryOutcomes = []string{"applied", "retry", "refused", "gone", "superseded"}
-	calls            = []string{string(reset.CallLookup), string(reset.CallLetter), string(reset.CallNotice), string(reset.CallChange)}
+	calls            = []string{string(reset.CallLookup), string(reset.CallMail), string(reset.CallNotice), string(reset.CallChange)}
 	lostOutcomes     = []string{string(reset.StepRejected), string(reset.StepExpired)}
 	changeOutcomes   = []string{
 		string(reset.StepChanged), string(reset.StepRefused), string(reset.StepGone),
@@ -34,8 +34,8 @@ var (
 	}
 )
 
-// mailKinds are the calls that hand over a mail, by the kinds of their jobs.
-var mailKinds = map[reset.Call]string{reset.CallLetter: "mail", reset.CallNotice: "notice"}
+// mailCalls are the calls that hand over a mail.
+var mailCalls = []reset.Call{reset.CallMail, reset.CallNotice}
 
 // callBuckets reach from a hook on this machine to a relay that lets one wait.
 var callBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
@@ -106,9 +106,9 @@ func newMeter(site string) *meter {
 		alarms:     newAlarmCounter(site),
 	}
 	m.mails = prometheus.NewCounterVec(prometheus.CounterOpts(opts("mails_total", "Attempts to hand a mail to the relay.")), []string{"kind", "outcome"})
-	for _, kind := range mailKinds {
+	for _, kind := range mailCalls {
 		for _, outcome := range mailOutcomes {
-			m.mails.WithLabelValues(kind, outcome)
+			m.mails.WithLabelValues(string(kind), outcome)
 		}
 	}
 	o := opts("call_duration_seconds", "How long directory, relay and app took to answer.")
@@ -159,8 +159,8 @@ func (m *meter) called(c reset.Call, outcome string, took time.Duration) {
 	switch c {
 	case reset.CallLookup:
 		m.lookups.WithLabelValues(outcome).Inc()
-	case reset.CallLetter, reset.CallNotice:
-		m.mails.WithLabelValues(mailKinds[c], outcome).Inc()
+	case reset.CallMail, reset.CallNotice:
+		m.mails.WithLabelValues(string(c), outcome).Inc()
 	case reset.CallChange:
 		m.deliveries.WithLabelValues(outcome).Inc()
 	}

@@ -49,7 +49,7 @@ func TestMetricsAfterJourney(t *testing.T) {
 	set(w.site, "deliveries_total", `outcome="refused"`, 1)
 	set(w.site, "limits_hit_total", `limit="ask"`, 1)
 	set(w.site, "limits_hit_total", `limit="login"`, 1)
-	for call, n := range map[string]float64{"lookup": 7, "letter": 4, "notice": 1, "change": 2} {
+	for call, n := range map[string]float64{"lookup": 7, "mail": 4, "notice": 1, "change": 2} {
 		set(w.site, "call_duration_seconds_count", fmt.Sprintf("call=%q", call), n)
 		// No call takes a minute, and each has taken some time.
 		want[fmt.Sprintf(`call_duration_seconds_bucket{call=%q,site=%q,le="+Inf"}`, call, w.site)] = n

@@ -178,7 +178,7 @@ func (s *Site) mail(ctx context.Context, h *heldJob, m *minting) error {
 	if m.coded {
 		l.Code = m.code
 	}
-	d := s.send(ctx, CallLetter, l)
+	d := s.send(ctx, CallMail, l)
 	// The outcome is stored even if the attempt used up its time.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseMargin)
 	defer cancel()

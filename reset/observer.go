@@ -51,11 +51,11 @@ type Event struct {
 type Call string
 
 // The calls, and what can come of them: a lookup is found, unknown or failed; a
-// letter is sent, unknown, not_sent, rejected, misconfigured, unwanted or
+// mail is sent, unknown, not_sent, rejected, misconfigured, unwanted or
 // unreachable; a change is applied, retry, refused, gone or superseded.
 const (
 	CallLookup Call = "lookup"
-	CallLetter Call = "letter" // link and code
+	CallMail   Call = "mail"   // link and code
 	CallNotice Call = "notice" // what became of a change
 	CallChange Call = "change"
 )

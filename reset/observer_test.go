@@ -66,7 +66,7 @@ func TestObserverHearsOfEachStepOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		pause()
-		want("a mail", "asked lookup:found found letter:sent mailed")
+		want("a mail", "asked lookup:found found mail:sent mailed")
 		if _, err := w.site.Request(ctx, reset.Request{Login: "alice", ClientIP: client}); err == nil {
 			t.Fatal("no limit")
 		}
@@ -93,7 +93,7 @@ func TestObserverHearsOfEachStepOnce(t *testing.T) {
 		pause()
 		w.ask("alice")
 		pause()
-		want("an account's limit", "asked lookup:found found letter:sent mailed asked lookup:found limited limit:account")
+		want("an account's limit", "asked lookup:found found mail:sent mailed asked lookup:found limited limit:account")
 		w.cancel(w.relay.last(reset.LetterReset).CancelLink)
 		want("cancelling", "cancelled")
 		w.relay.say(func(reset.Letter) reset.Delivery {
@@ -101,7 +101,7 @@ func TestObserverHearsOfEachStepOnce(t *testing.T) {
 		})
 		w.ask("bob")
 		time.Sleep(45 * time.Second)
-		want("a relay that says later", "asked lookup:found found letter:not_sent delayed lookup:found letter:not_sent delayed")
+		want("a relay that says later", "asked lookup:found found mail:not_sent delayed lookup:found mail:not_sent delayed")
 		w.revoke("bob")
 		want("revoking", "lookup:found revoked")
 

@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
 
-// A Traced is what is known of one request.
-type Traced struct {
+// A TracedRequest is what is known of one request.
+type TracedRequest struct {
 	Reference string
 	Steps     []Event      // in order
 	OpenUntil time.Time    // until when link or code still open something; zero if they do not
@@ -24,7 +24,7 @@ type Traced struct {
 // that this login has led to.
 //
 // It returns [ErrLogin].
-func (s *Site) Trace(ctx context.Context, login string) ([]Traced, error) {
+func (s *Site) Trace(ctx context.Context, login string) ([]TracedRequest, error) {
 	login, err := cleanLogin(login)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (s *Site) Trace(ctx context.Context, login string) ([]Traced, error) {
 	}
 	defer release()
 	now := time.Now()
-	known := make(map[string]*Traced)
+	known := make(map[string]*TracedRequest)
 	var keys [][]byte
 	err = s.svc.store.View(ctx, func(tx kv.Reader) error {
 		clear(known)
@@ -59,12 +59,12 @@ func (s *Site) Trace(ctx context.Context, login string) ([]Traced, error) {
 			return nil, err
 		}
 	}
-	all := make([]Traced, 0, len(known))
+	all := make([]TracedRequest, 0, len(known))
 	for _, t := range known {
 		slices.SortStableFunc(t.Steps, func(a, b Event) int { return a.At.Compare(b.At) })
 		all = append(all, *t)
 	}
-	slices.SortFunc(all, func(a, b Traced) int {
+	slices.SortFunc(all, func(a, b TracedRequest) int {
 		return cmp.Or(b.Steps[0].At.Compare(a.Steps[0].At), cmp.Compare(a.Reference, b.Reference))
 	})
 	return all, nil
@@ -86,7 +86,7 @@ func (s *Site) recordsOf(tx getter, login string) (keys [][]byte, err error) {
 }
 
 // recount adds the stories of a record to what is known.
-func (s *Site) recount(r *record, known map[string]*Traced, now time.Time) {
+func (s *Site) recount(r *record, known map[string]*TracedRequest, now time.Time) {
 	for _, t := range r.Stories {
 		told := t.told(s.config.ID)
 		if had := known[t.Reference]; had != nil {
@@ -94,7 +94,7 @@ func (s *Site) recount(r *record, known map[string]*Traced, now time.Time) {
 			had.Steps = append(had.Steps, told[1:]...)
 			continue
 		}
-		known[t.Reference] = &Traced{Reference: t.Reference, Steps: told}
+		known[t.Reference] = &TracedRequest{Reference: t.Reference, Steps: told}
 	}
 	for _, g := range r.Grants {
 		t := known[g.Reference]
@@ -112,7 +112,7 @@ func (s *Site) recount(r *record, known map[string]*Traced, now time.Time) {
 
 // addWaiting adds the jobs of one kind that belong to a login, or to what is known
 // of it: a request that was not looked up yet stands in the queue only.
-func (s *Site) addWaiting(ctx context.Context, k jobKind, login string, keys [][]byte, known map[string]*Traced) error {
+func (s *Site) addWaiting(ctx context.Context, k jobKind, login string, keys [][]byte, known map[string]*TracedRequest) error {
 	return s.eachRow(ctx, k, func(row kv.Pair) bool {
 		h, err := readJob(k, row)
 		if err != nil {
@@ -121,7 +121,7 @@ func (s *Site) addWaiting(ctx context.Context, k jobKind, login string, keys [][
 		t := known[h.Reference]
 		if t == nil && k == jobMail && (Fold(h.Login) == Fold(login) || containsKey(keys, h.Account)) {
 			asked := Event{At: time.UnixMilli(h.Created), Site: s.config.ID, Reference: h.Reference, Step: StepAsked, Detail: askedBy(h.Desk)}
-			t = &Traced{Reference: h.Reference, Steps: []Event{asked}}
+			t = &TracedRequest{Reference: h.Reference, Steps: []Event{asked}}
 			known[h.Reference] = t
 		}
 		if t != nil {

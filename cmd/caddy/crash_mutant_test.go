@@ -19,7 +19,7 @@ var crashMutants = []struct {
 }{
 	{
 		"a mail's job ends before the mail is sent",
-		[]edit{{"reset/mailing.go", "\td := s.send(ctx, CallLetter, l)\n", "\t_ = s.finish(ctx, h, nil)\n\td := s.send(ctx, CallLetter, l)\n"}},
+		[]edit{{"reset/mailing.go", "\td := s.send(ctx, CallMail, l)\n", "\t_ = s.finish(ctx, h, nil)\n\td := s.send(ctx, CallMail, l)\n"}},
 		"smtpout.(*Client).Send ", "accepted and never mailed",
 	},
 	{
