@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -126,6 +127,26 @@ func TestCheckAddressBefore(t *testing.T) {
 	})
 	if found := problems(w.check()); len(found) > 0 {
 		t.Errorf("beside the Caddy that runs it: %+v", found)
+	}
+}
+
+// While Caddy loads another configuration it closes connections on which nothing
+// was answered yet. The check asks again, as a browser does.
+func TestCheckAddressDuringReload(t *testing.T) {
+	w := newWay(t)
+	w.front(nil)
+	front, err := url.Parse(w.base)
+	must(t, err)
+	var asked sync.Map // paths
+	behind := httputil.NewSingleHostReverseProxy(front)
+	w.base = w.hook(func(rw http.ResponseWriter, r *http.Request) {
+		if _, again := asked.LoadOrStore(r.URL.Path, true); !again {
+			panic(http.ErrAbortHandler)
+		}
+		behind.ServeHTTP(rw, r)
+	})
+	if found := problems(w.check()); len(found) > 0 {
+		t.Errorf("found %+v", found)
 	}
 }
 

@@ -1,6 +1,8 @@
 package caddymodule_test
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/caddy-password-reset/caddy-password-reset/embeddedstore"
+	"github.com/caddy-password-reset/caddy-password-reset/kv"
 )
 
 const (
@@ -73,6 +76,11 @@ func TestCheckStore(t *testing.T) {
 		}), part, "file", true, "the key file DIR/reset.key: others may use it", "run chmod 600 on it"},
 		{"no key in its file", used(beside("reset.key", "not a key")), part, "open", true, "the key file DIR/reset.key: key is not base64", "openssl rand -base64 32"},
 		{"no number beside it", used(beside("reset.db.generation", "seven")), part, "open", true, "reset.db.generation holds no number", "if the store beside it is not an old copy, delete this file"},
+		{"record of its keys damaged", used(func(w *way, file string) {
+			s, err := embeddedstore.Open(w.t.Context(), embeddedstore.Options{Path: file})
+			must(w.t, err)
+			must(w.t, errors.Join(cutFirst(w.t, s), s.Close()))
+		}), part, "open", true, "the record that holds the store's own keys is missing or damaged", "caddy password-reset restore FILE"},
 		{"in use", used(func(w *way, file string) {
 			s, err := embeddedstore.Open(w.t.Context(), embeddedstore.Options{Path: file})
 			must(w.t, err)
@@ -84,6 +92,19 @@ func TestCheckStore(t *testing.T) {
 		return
 	}
 	try(t, w, []misconfiguration{{"of somebody else", used(func(w *way, file string) { must(w.t, os.Chown(file, 65534, -1)) }), part, "file", false, "belongs to the user with id 65534, and was not opened", "sudo -u '#65534' caddy password-reset check"}})
+}
+
+// cutFirst leaves ten bytes of the first row of a store, which holds its keys.
+func cutFirst(t testing.TB, s kv.Store) error {
+	var rows []kv.Pair
+	err := s.View(t.Context(), func(r kv.Reader) (err error) {
+		rows, err = r.Scan(nil, nil, 1)
+		return err
+	})
+	if err != nil || len(rows) == 0 {
+		return fmt.Errorf("%d rows: %w", len(rows), err)
+	}
+	return s.Update(t.Context(), func(tx kv.Tx) error { return tx.Put(rows[0].Key, rows[0].Value[:10]) })
 }
 
 // A folder or a store that the user who checks may not use is named, with who should
