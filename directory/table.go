@@ -21,7 +21,8 @@ const requiredColumns = 3
 // A table holds the accounts of one reading of a file. It does not change.
 type table struct {
 	accounts []reset.Account
-	byName   map[string][]int32 // folded login or email → up to five accounts
+	byName   map[string]int32   // folded login or email → its first account
+	shared   map[string][]int32 // → the others, up to four; few names have any
 
 	left    omission // rows that nobody can be found by
 	crowded omission // rows that share a name with five before them
@@ -40,8 +41,13 @@ type omission struct {
 
 // find returns the accounts whose login or email is the given one.
 func (t *table) find(login string) []reset.Account {
-	var found []reset.Account
-	for _, i := range t.byName[reset.Fold(login)] {
+	name := reset.Fold(login)
+	first, known := t.byName[name]
+	if !known {
+		return nil
+	}
+	found := []reset.Account{t.accounts[first]}
+	for _, i := range t.shared[name] {
 		found = append(found, t.accounts[i])
 	}
 	return found
@@ -69,7 +75,7 @@ func parseTable(data []byte) (*table, error) {
 		return nil, fmt.Errorf("line 1: %w", err)
 	}
 
-	t := &table{byName: make(map[string][]int32)}
+	t := &table{byName: make(map[string]int32), shared: make(map[string][]int32)}
 	lines := make(map[string]int) // of the ids
 	var mailless []row
 	for {
@@ -172,10 +178,14 @@ func (t *table) add(r row) {
 
 // index makes an account known by a name, unless five are already.
 func (t *table) index(name string, i int32) bool {
-	if len(t.byName[name]) >= reset.MaxAccounts {
+	if _, known := t.byName[name]; !known {
+		t.byName[name] = i
+		return true
+	}
+	if len(t.shared[name]) >= reset.MaxAccounts-1 {
 		return false
 	}
-	t.byName[name] = append(t.byName[name], i)
+	t.shared[name] = append(t.shared[name], i)
 	return true
 }
 
