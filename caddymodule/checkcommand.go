@@ -194,7 +194,7 @@ func (f *checkFlags) ask(ctx context.Context, s *seat, tell func(shownFinding)) 
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("the check was cut off: %w", cmp.Or(ctx.Err(), err))
+			return fmt.Errorf("the check was cut off: %w", cmp.Or(ctx.Err(), s.about(err)))
 		}
 		tell(n)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -30,7 +31,9 @@ func (f *seatFlags) completeJob(cmd *cobra.Command, args []string, _ string) (of
 	var all shownJobs
 	if s := f.runningSeat(ctx); len(args) == 0 && s != nil && s.call(ctx, http.MethodGet, "jobs", nil, &all) == nil {
 		for _, j := range all.Jobs {
-			offers = append(offers, cobra.CompletionWithDesc(j.ID, j.Kind+" "+j.Reference))
+			if isPlainWord(j.ID) {
+				offers = append(offers, cobra.CompletionWithDesc(j.ID, j.Kind+" "+j.Reference))
+			}
 		}
 	}
 	return offers, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
@@ -42,9 +45,19 @@ func (f *seatFlags) completeSite(cmd *cobra.Command, _ []string, _ string) (offe
 	defer cancel()
 	var status shownStatus
 	if s := f.runningSeat(ctx); s != nil && s.call(ctx, http.MethodGet, "status", nil, &status) == nil {
-		offers = status.Sites
+		for _, id := range status.Sites {
+			if isPlainWord(id) {
+				offers = append(offers, id)
+			}
+		}
 	}
 	return offers, cobra.ShellCompDirectiveNoFileComp
+}
+
+// isPlainWord reports whether a shell takes a word as it is. What a stranger at the
+// address offers ends up in the line that the operator runs next.
+func isPlainWord(word string) bool {
+	return word != "" && word[0] != '-' && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/") == ""
 }
 
 // takes gives a command its one argument, and says how a shell completes it; nil is

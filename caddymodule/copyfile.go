@@ -35,11 +35,15 @@ func writeCopy(stdout io.Writer, name string, from io.Reader) (n int64, err erro
 	if err := nameFile(part.Name(), name); err != nil {
 		return n, err
 	}
-	return n, syncFolder(filepath.Dir(name))
+	if err := syncFolder(filepath.Dir(name)); err != nil {
+		return n, fmt.Errorf("%s is whole, but may be gone after a power cut: %w", name, err)
+	}
+	return n, nil
 }
 
 // nameFile gives a file another name, unless that is taken. Unlike a rename, a link
-// replaces nothing that was made meanwhile; some file systems know no links.
+// replaces nothing that was made meanwhile. Where the file system knows no links an
+// empty file holds the name until the rename replaces it.
 func nameFile(file, name string) error {
 	err := os.Link(file, name)
 	switch {
@@ -48,10 +52,17 @@ func nameFile(file, name string) error {
 	case errors.Is(err, fs.ErrExist):
 		return errFileExists(name)
 	}
-	if _, err := os.Lstat(name); err == nil {
+	held, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
 		return errFileExists(name)
 	}
-	return os.Rename(file, name)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(held.Close(), os.Rename(file, name)); err != nil {
+		return errors.Join(err, os.Remove(name))
+	}
+	return nil
 }
 
 func errFileExists(name string) error { return fmt.Errorf("%s exists; name another file", name) }

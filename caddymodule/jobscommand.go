@@ -109,7 +109,7 @@ func lasting(d time.Duration) string {
 // jobPath is where a job is found. What is no id is not sent: ".." would lead to
 // something else.
 func jobPath(id string) (string, error) {
-	if id == "" || strings.Trim(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+	if !isPlainWord(id) || strings.ContainsAny(id, ".:/") {
 		return "", errNoJob
 	}
 	return "jobs/" + id, nil

@@ -27,7 +27,7 @@ func nextPlain(from *json.Decoder, into any) error {
 	var v any
 	err := from.Decode(&v)
 	if errors.As(err, new(*http.MaxBytesError)) {
-		return fmt.Errorf("the admin endpoint answers with more than %d MiB: is it Caddy's?", maxAnswer>>20)
+		return fmt.Errorf("it is longer than %d MiB; is that the admin endpoint of Caddy?", maxAnswer>>20)
 	}
 	if err != nil {
 		return err

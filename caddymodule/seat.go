@@ -23,7 +23,8 @@ import (
 // that runs, or the store itself where none does. Both answer the same.
 type seat struct {
 	client  *http.Client
-	running bool // a Caddy answers, so what is queued goes on at once
+	running bool   // a Caddy answers, so what is queued goes on at once
+	address string // where it answers; "": in this process
 }
 
 // seatFlags are the flags of all commands that need a seat.
@@ -125,7 +126,7 @@ func remoteSeat(ctx context.Context, address string) (*seat, error) {
 	if a.IsUnixNetwork() {
 		target, _, _ = strings.Cut(a.Host, "|") // its mode
 	}
-	s := &seat{running: true, client: &http.Client{Transport: &http.Transport{
+	s := &seat{running: true, address: address, client: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, a.Network, target)
 		},
@@ -224,5 +225,13 @@ func (s *seat) send(ctx context.Context, method, path string, body io.Reader, re
 	if result == nil {
 		return nil
 	}
-	return decodePlain(resp.Body, result)
+	return s.about(decodePlain(resp.Body, result))
+}
+
+// about says whose answer could not be read.
+func (s *seat) about(err error) error {
+	if err == nil || s.address == "" {
+		return err
+	}
+	return fmt.Errorf("the answer of %s: %w", s.address, err)
 }

@@ -52,6 +52,25 @@ func TestCommandPrintsPlainText(t *testing.T) {
 	}
 }
 
+// Nor does it put words into the line that the operator runs next.
+func TestCompletionOffersPlainWords(t *testing.T) {
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"sites": ["app.example.com", "$(id)", "a;id", "-x"], "jobs": [{"id": "AZqkXb8yQ1uJt3mVfP0cLw"}, {"id": "`+"`id`"+`"}]}`)
+	}))
+	defer stranger.Close()
+	address := strings.TrimPrefix(stranger.URL, "http://")
+	for last, want := range map[string]string{"--site": "app.example.com\n", "show": "AZqkXb8yQ1uJt3mVfP0cLw\n"} {
+		args := []string{"__complete", "password-reset", "jobs", "list", "--address", address, last, ""}
+		if last == "show" {
+			args = []string{"__complete", "password-reset", "jobs", "show", "--address", address, ""}
+		}
+		out, err := caddyCommand(t, t.TempDir(), args...).Output()
+		if offers, _, _ := strings.Cut(string(out), ":"); err != nil || offers != want {
+			t.Errorf("%s offers %q, %v; want %q", last, offers, err, want)
+		}
+	}
+}
+
 // An answer without end is refused.
 func TestCommandReadsNoEndlessAnswer(t *testing.T) {
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -69,7 +88,7 @@ func TestCommandReadsNoEndlessAnswer(t *testing.T) {
 	}))
 	defer stranger.Close()
 	out, err := caddyCommand(t, t.TempDir(), "password-reset", "jobs", "--address", strings.TrimPrefix(stranger.URL, "http://")).CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "more than 32 MiB: is it Caddy's?") {
+	if err == nil || !strings.Contains(string(out), "the answer of "+strings.TrimPrefix(stranger.URL, "http://")+": it is longer than 32 MiB") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
