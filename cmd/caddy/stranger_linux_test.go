@@ -28,7 +28,7 @@ var strangersWay = []string{
 }
 
 // afterwards are blocks that are tried once all is up.
-var afterwards = []string{"install.md ask", "keys-and-backups.md rotate", "keys-and-backups.md rotated", "keys-and-backups.md credentials"}
+var afterwards = []string{"install.md ask", "keys-and-backups.md backup", "keys-and-backups.md rotate", "keys-and-backups.md rotated", "keys-and-backups.md credentials"}
 
 var manualBlock = regexp.MustCompile("(?m)^<!-- stranger: ([a-z-]+) -->\n```sh\n((?s:.*?))^```$")
 
@@ -105,6 +105,12 @@ func TestStranger(t *testing.T) {
 		t.Errorf("asking from a shell: %s", out)
 	}
 	token := v.open(m.mail("alice", 1))
+
+	// The copy of each night, with a link on its way.
+	m.run(blocks["keys-and-backups.md backup"] + "/etc/cron.daily/caddy-password-reset")
+	if out := m.run("stat -c '%a %U' /var/backups/reset-*.db"); out != "600 root\n" {
+		t.Errorf("the copy of a night: %s", out)
+	}
 
 	// The operator changes the secret while a link is on its way, and the same
 	// process goes on; the app has the new one only.
