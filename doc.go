@@ -10,13 +10,13 @@
 //
 // This package only makes all of it a part of the Caddy that it is compiled
 // into. Caddyfile.example is the smallest production set-up; the options are
-// documented on [caddymodule.App] and [caddymodule.Handler].
+// documented on App and Handler of package caddymodule.
 package passwordreset
 
 import (
 	_ "embed"
 
-	"github.com/caddy-password-reset/caddy-password-reset/caddymodule"
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/command"
 )
 
 //go:embed Caddyfile.example
@@ -25,4 +25,4 @@ var example string
 // The demo runs the example, so that what is documented is what is shown. An
 // embedded file has to lie in or below the folder of its package, which is why
 // the text is handed over here.
-func init() { caddymodule.UseExample(example) }
+func init() { command.UseExample(example) }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 	"github.com/caddy-password-reset/caddy-password-reset/strictjson"
 )
@@ -22,14 +23,8 @@ func init() {
 	caddy.RegisterModule(AdminAPI{})
 }
 
-// adminPath is what all routes begin with. No login stands in one: Caddy logs the
-// URI of each request.
-const adminPath = "/password_reset/"
-
-const (
-	maxAdminBody = 64 << 10
-	maxShownJobs = 1000 // of each kind of a site
-)
+// maxShownJobs bounds what is listed of each kind of a site.
+const maxShownJobs = 1000
 
 // AdminAPI is what an operator may see and do while Caddy runs, under
 // /password_reset/ of the admin endpoint. It tells no login, address, token, code
@@ -53,7 +48,7 @@ func (AdminAPI) CaddyModule() caddy.ModuleInfo {
 
 // Routes implements [caddy.AdminRouter].
 func (a *AdminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: adminPath, Handler: caddy.AdminHandlerFunc(a.serve)}}
+	return []caddy.AdminRoute{{Pattern: adminapi.Path, Handler: caddy.AdminHandlerFunc(a.serve)}}
 }
 
 // An adminRequest is one request with the app that answers it.
@@ -84,7 +79,7 @@ var adminRoutes = []adminRoute{
 
 func (a *AdminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 	var methods []string
-	path := strings.TrimPrefix(r.URL.Path, adminPath)
+	path := strings.TrimPrefix(r.URL.Path, adminapi.Path)
 	for _, route := range adminRoutes {
 		name, ok := matchRoute(route.path, path)
 		if !ok {
@@ -108,7 +103,7 @@ func (a *AdminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Allow", strings.Join(methods, ", "))
 		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("use %s", strings.Join(methods, " or "))}
 	}
-	return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("no such route; see %s in docs/operators.md", adminPath)}
+	return caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("no such route; see %s in docs/operators.md", adminapi.Path)}
 }
 
 // matchRoute reports whether path is pattern, and what it holds for {id}.
@@ -137,8 +132,6 @@ func whatRuns() (seated, error) {
 	return seated{app: app.(*App), config: ctx, running: true}, nil
 }
 
-var errNoJob = errors.New("no job with this id waits: it has ended, or never was")
-
 // asAPIError gives an error the status that a client can act on.
 func asAPIError(err error) error {
 	status := http.StatusInternalServerError
@@ -149,7 +142,7 @@ func asAPIError(err error) error {
 		return err
 	case errors.Is(err, reset.ErrJob):
 		status = http.StatusNotFound
-		err = errNoJob
+		err = adminapi.ErrNoJob
 	case errors.Is(err, reset.ErrJobBusy):
 		status = http.StatusConflict
 		err = fmt.Errorf("%w; wait for what becomes of that", err)
@@ -193,15 +186,9 @@ func (a *App) onService(ctx context.Context, fn func(*reset.Service) error) erro
 	return fn(service)
 }
 
-// A subject is what a request of the help desk is about.
-type subject struct {
-	Site  string `json:"site"`
-	Login string `json:"login"`
-}
-
 // onSubject reads a request of the help desk and runs fn with its site.
 func (r adminRequest) onSubject(w http.ResponseWriter, fn func(site *reset.Site, login string) error) error {
-	var s subject
+	var s adminapi.Subject
 	members := map[string]*string{"site": &s.Site, "login": &s.Login}
 	if err := r.read(w, members, `{"site": "…", "login": "…"}`); err != nil {
 		return err
@@ -217,9 +204,9 @@ func (r adminRequest) onSubject(w http.ResponseWriter, fn func(site *reset.Site,
 // leave it to another site, so there is none but these. What is wrong is told
 // without quoting it: it may be a login.
 func (r adminRequest) read(w http.ResponseWriter, members map[string]*string, like string) error {
-	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxAdminBody))
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, adminapi.MaxBody))
 	if errors.As(err, new(*http.MaxBytesError)) {
-		return caddy.APIError{HTTPStatus: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("the body is longer than %d bytes", maxAdminBody)}
+		return caddy.APIError{HTTPStatus: http.StatusRequestEntityTooLarge, Err: fmt.Errorf("the body is longer than %d bytes", adminapi.MaxBody)}
 	}
 	var o strictjson.Object
 	if err == nil {

@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"encoding/json"
 	"net/http"
+
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 )
 
 // serveCheck walks the way of the running configuration and writes a finding a
@@ -27,7 +29,7 @@ func serveCheck(w http.ResponseWriter, r adminRequest) error {
 	flush := http.NewResponseController(w)
 	c := &checkup{
 		seated: r.seated, to: to, selector: selector,
-		tell: func(f shownFinding) {
+		tell: func(f adminapi.Finding) {
 			_ = lines.Encode(f) // whoever has gone sees no more
 			_ = flush.Flush()
 		},

@@ -5,12 +5,9 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-)
 
-// A shownRestore says where the previous store is kept.
-type shownRestore struct {
-	Kept string `json:"kept,omitempty"`
-}
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
+)
 
 // serveExport writes a copy of the store. Its length is announced, so that a
 // client can tell a copy that was cut off.
@@ -67,7 +64,7 @@ func (b patientBody) Read(p []byte) (int, error) {
 
 // serveRestore puts the copy in the body in the place of the store.
 func serveRestore(w http.ResponseWriter, r adminRequest) (err error) {
-	var done shownRestore
+	var done adminapi.Restoration
 	body := patientBody{r.Body, http.NewResponseController(w)}
 	if r.running {
 		done.Kept, err = r.app.restore(r.Context(), body)

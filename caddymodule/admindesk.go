@@ -2,40 +2,10 @@ package caddymodule
 
 import (
 	"net/http"
-	"time"
 
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
-
-// A shownTrace is what became of the latest requests for a login.
-type shownTrace struct {
-	Site     string         `json:"site"`
-	Requests []shownRequest `json:"requests"`
-}
-
-type shownRequest struct {
-	Reference string      `json:"reference"`
-	Steps     []shownStep `json:"steps"`
-	OpenUntil *time.Time  `json:"open_until,omitempty"`
-	Waiting   []shownJob  `json:"waiting,omitempty"`
-}
-
-type shownStep struct {
-	At     time.Time `json:"at"`
-	Step   string    `json:"step"`
-	Detail string    `json:"detail,omitempty"`
-}
-
-type shownSending struct {
-	Reference string `json:"reference"`
-}
-
-type shownRevocation struct {
-	Mails   int    `json:"mails"`
-	Links   int    `json:"links"`
-	Changes int    `json:"changes"`
-	Warning string `json:"warning,omitempty"`
-}
 
 func serveTrace(w http.ResponseWriter, r adminRequest) error {
 	return r.onSubject(w, func(site *reset.Site, login string) error {
@@ -43,11 +13,11 @@ func serveTrace(w http.ResponseWriter, r adminRequest) error {
 		if err != nil {
 			return err
 		}
-		shown := shownTrace{Site: site.ID(), Requests: []shownRequest{}}
+		shown := adminapi.Trace{Site: site.ID(), Requests: []adminapi.Request{}}
 		for _, t := range traced {
-			q := shownRequest{Reference: t.Reference, OpenUntil: moment(t.OpenUntil)}
+			q := adminapi.Request{Reference: t.Reference, OpenUntil: moment(t.OpenUntil)}
 			for _, e := range t.Steps {
-				q.Steps = append(q.Steps, shownStep{At: e.At.UTC(), Step: string(e.Step), Detail: e.Detail})
+				q.Steps = append(q.Steps, adminapi.Step{At: e.At.UTC(), Step: string(e.Step), Detail: e.Detail})
 			}
 			for _, j := range t.Waiting {
 				q.Waiting = append(q.Waiting, showJob(j))
@@ -64,7 +34,7 @@ func serveSend(w http.ResponseWriter, r adminRequest) error {
 		if err != nil {
 			return err
 		}
-		return answer(w, http.StatusAccepted, shownSending{Reference: reference})
+		return answer(w, http.StatusAccepted, adminapi.Sending{Reference: reference})
 	})
 }
 
@@ -74,7 +44,7 @@ func serveRevoke(w http.ResponseWriter, r adminRequest) error {
 		if err != nil {
 			return err
 		}
-		shown := shownRevocation{Mails: done.Mails, Links: done.Links, Changes: done.Changes}
+		shown := adminapi.Revocation{Mails: done.Mails, Links: done.Links, Changes: done.Changes}
 		if done.Unasked != nil {
 			shown.Warning = "the directory could not be asked which accounts this login has: " + done.Unasked.Error()
 		}

@@ -7,17 +7,18 @@ import (
 	"net"
 	"time"
 
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 	"github.com/caddy-password-reset/caddy-password-reset/webhookout"
 )
 
 // A Finding is what a check saw of one step. It is fine if there is no Problem; a
 // Problem without Broken is advice.
 type Finding struct {
-	Step    string `json:"step"`              // what was tried, in a word or two
-	Seen    string `json:"seen,omitempty"`    // what there is to know of it, "" if nothing
-	Problem string `json:"problem,omitempty"` // what is wrong
-	Cure    string `json:"cure,omitempty"`    // what to change
-	Broken  bool   `json:"broken,omitempty"`  // people cannot reset their password, or are in danger, until that is done
+	Step    string // what was tried, in a word or two
+	Seen    string // what there is to know of it, "" if nothing
+	Problem string // what is wrong
+	Cure    string // what to change
+	Broken  bool   // people cannot reset their password, or are in danger, until that is done
 }
 
 // fail makes a finding one of something broken.
@@ -32,7 +33,6 @@ func (f *Finding) advise(problem, cure string) {
 
 // The parts of a site's way that a check walks, in this order.
 const (
-	partConfig    = "configuration"
 	partStore     = "store"
 	partMail      = "mail server"
 	partSender    = "sender's domain"
@@ -42,19 +42,12 @@ const (
 	partProxy     = "proxy"
 )
 
-// A shownFinding is a line of a check.
-type shownFinding struct {
-	Site string `json:"site,omitempty"` // none: all of them
-	Part string `json:"part"`
-	Finding
-}
-
 // A checkup is one walk along the configured way.
 type checkup struct {
 	seated
 	to       string // where a test mail goes; "": none is sent
 	selector string // of the key that the relay signs with (DKIM)
-	tell     func(shownFinding)
+	tell     func(adminapi.Finding)
 }
 
 // A horizon is what a check goes by beyond the configuration. Tests have their own.
@@ -77,10 +70,10 @@ func (c *checkup) run(ctx context.Context, only string) {
 	c.part(ctx, "", partStore, c.checkStore)
 	ids := c.app.siteIDs()
 	if len(ids) == 0 {
-		c.tell(shownFinding{Part: partConfig, Finding: Finding{
-			Step: "site", Problem: "no site has `password_reset`, so there is no page to ask for a reset on", Broken: true,
+		c.tell(adminapi.Finding{
+			Part: adminapi.PartConfig, Step: "site", Problem: "no site has `password_reset`, so there is no page to ask for a reset on", Broken: true,
 			Cure: "write a `password_reset` block in the site of your app, as in Caddyfile.example",
-		}})
+		})
 	}
 	for _, id := range ids {
 		if only != "" && id != only {
@@ -123,7 +116,7 @@ func (c *checkup) part(whole context.Context, site, name string, check func(cont
 		return
 	}
 	for _, f := range found {
-		c.tell(shownFinding{Site: site, Part: name, Finding: f})
+		c.tell(adminapi.Finding{Site: site, Part: name, Step: f.Step, Seen: f.Seen, Problem: f.Problem, Cure: f.Cure, Broken: f.Broken})
 	}
 }
 
@@ -166,4 +159,12 @@ func findings[F ~struct {
 		found = append(found, Finding(f))
 	}
 	return found
+}
+
+// several is a number of things.
+func several(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprint(n, " ", thing)
 }

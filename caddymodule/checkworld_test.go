@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/caddy-password-reset/caddy-password-reset/caddymodule"
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 	"github.com/caddy-password-reset/caddy-password-reset/demo"
 )
 
@@ -126,7 +127,7 @@ func (w *way) caddyfile() string {
 
 // check has Caddy run the configuration, unless it is one that none runs, and
 // checks it.
-func (w *way) check() []caddymodule.Shown {
+func (w *way) check() []adminapi.Finding {
 	w.t.Helper()
 	if w.running {
 		if !w.loaded {
@@ -173,7 +174,7 @@ func (w *way) stop() {
 }
 
 // checkAgain checks what runs.
-func (w *way) checkAgain() []caddymodule.Shown {
+func (w *way) checkAgain() []adminapi.Finding {
 	w.t.Helper()
 	found, err := caddymodule.CheckRunning(w.t.Context(), w.to, w.selector, w.horizon)
 	if err != nil {
@@ -205,7 +206,7 @@ func try(t *testing.T, w *way, all []misconfiguration) {
 	}
 }
 
-func (m misconfiguration) foundOnly(t *testing.T, w *way, found []caddymodule.Shown) {
+func (m misconfiguration) foundOnly(t *testing.T, w *way, found []adminapi.Finding) {
 	t.Helper()
 	said := 0
 	for _, f := range found {
@@ -234,7 +235,7 @@ func (m misconfiguration) foundOnly(t *testing.T, w *way, found []caddymodule.Sh
 func (w *way) briefly() { w.horizon.PartTime = 300 * time.Millisecond }
 
 // problems are the findings of something that is not fine.
-func problems(found []caddymodule.Shown) (bad []caddymodule.Shown) {
+func problems(found []adminapi.Finding) (bad []adminapi.Finding) {
 	for _, f := range found {
 		if f.Problem != "" {
 			bad = append(bad, f)

@@ -20,7 +20,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/caddy-password-reset/caddy-password-reset/caddymodule"
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/command"
 )
 
 // TestMain lets the test program be Caddy, for tests of more than one process.
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	caddymodule.UseExample(string(text))
+	command.UseExample(string(text))
 	if os.Getenv("BE_CADDY") != "" {
 		caddycmd.Main()
 		return

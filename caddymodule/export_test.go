@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 	"github.com/caddy-password-reset/caddy-password-reset/web"
 )
 
@@ -49,9 +50,6 @@ func (a *App) Forget() {
 	a.inventory.at = time.Time{}
 }
 
-// A Shown is a line of a check.
-type Shown = shownFinding
-
 // A Horizon is what a check sees beyond the configuration. What is not set stays as
 // it is.
 type Horizon struct {
@@ -74,26 +72,26 @@ func (a *App) SeeAs(h Horizon) {
 
 // CheckAlone checks a configuration that no Caddy runs. inUse is the key of the
 // store that another Caddy says it has open.
-func CheckAlone(ctx context.Context, config []byte, inUse, to string, h Horizon) (shown []Shown, err error) {
+func CheckAlone(ctx context.Context, config []byte, inUse, to string, h Horizon) (shown []adminapi.Finding, err error) {
 	about, err := provision(config)
 	if err != nil {
 		return nil, err
 	}
 	about.inUse = inUse
 	about.app.SeeAs(h)
-	c := &checkup{seated: about, to: to, tell: func(f shownFinding) { shown = append(shown, f) }}
+	c := &checkup{seated: about, to: to, tell: func(f adminapi.Finding) { shown = append(shown, f) }}
 	c.run(ctx, "")
 	return shown, nil
 }
 
 // CheckRunning checks what Caddy runs in this process.
-func CheckRunning(ctx context.Context, to, selector string, h Horizon) (shown []Shown, err error) {
+func CheckRunning(ctx context.Context, to, selector string, h Horizon) (shown []adminapi.Finding, err error) {
 	about, err := whatRuns()
 	if err != nil {
 		return nil, err
 	}
 	about.app.SeeAs(h)
-	c := &checkup{seated: about, to: to, selector: selector, tell: func(f shownFinding) { shown = append(shown, f) }}
+	c := &checkup{seated: about, to: to, selector: selector, tell: func(f adminapi.Finding) { shown = append(shown, f) }}
 	c.run(ctx, "")
 	return shown, nil
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"io"
@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 )
 
 func exportCommand() *cobra.Command {
@@ -88,7 +90,7 @@ again. FILE may be - for the standard input.`,
 			if err != nil {
 				return err
 			}
-			var done shownRestore
+			var done adminapi.Restoration
 			err = s.send(cmd.Context(), http.MethodPost, "restore", shown.read(in), &done)
 			shown.end()
 			if err != nil {

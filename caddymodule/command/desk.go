@@ -1,11 +1,12 @@
-package caddymodule
+package command
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 )
 
 // deskFlags are the flags of the commands about one login.
@@ -35,7 +36,7 @@ func (f *deskFlags) ask(ctx context.Context, path, login string, result any) (*s
 	if err != nil {
 		return nil, err
 	}
-	return s, s.call(ctx, http.MethodPost, path, subject{Site: f.site, Login: login}, result)
+	return s, s.call(ctx, http.MethodPost, path, adminapi.Subject{Site: f.site, Login: login}, result)
 }
 
 func sendCommand() *cobra.Command {
@@ -50,7 +51,7 @@ Who is on the telephone may not be the owner: this helps nobody else.`,
 		Example: `  caddy password-reset send alice@example.com
   caddy password-reset trace alice@example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var done shownSending
+			var done adminapi.Sending
 			s, err := f.ask(cmd.Context(), "send", args[0], &done)
 			if err != nil {
 				return err
@@ -86,7 +87,7 @@ Codes that are off because too many were guessed are on again with the next
 mail.`,
 		Example: `  caddy password-reset revoke alice@example.com`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var done shownRevocation
+			var done adminapi.Revocation
 			if _, err := f.ask(cmd.Context(), "revoke", args[0], &done); err != nil {
 				return err
 			}
@@ -102,12 +103,4 @@ mail.`,
 		},
 	}
 	return f.onLogin(cmd)
-}
-
-// several is a number of things.
-func several(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"encoding/json"
@@ -69,6 +69,14 @@ func size(n int64) string {
 	default:
 		return fmt.Sprintf("%d KiB", (n+1023)>>10)
 	}
+}
+
+// several is a number of things.
+func several(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 func printJSON(out io.Writer, v any) error {

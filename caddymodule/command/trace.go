@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"fmt"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 	"github.com/caddy-password-reset/caddy-password-reset/reset"
 )
 
@@ -47,7 +48,7 @@ program that checks mails may have been the one who opened it.`,
 		Example: `  caddy password-reset trace alice@example.com
   caddy password-reset trace alice --site app.example.com --json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var t shownTrace
+			var t adminapi.Trace
 			if _, err := f.ask(cmd.Context(), "trace", args[0], &t); err != nil {
 				return err
 			}
@@ -61,7 +62,7 @@ program that checks mails may have been the one who opened it.`,
 	return f.onLogin(cmd)
 }
 
-func printTrace(p *printer, t shownTrace) {
+func printTrace(p *printer, t adminapi.Trace) {
 	if len(t.Requests) == 0 {
 		p.printf("Nothing is known of this login at %s within the last day (two hours, if it has no account).\n", t.Site)
 		return
@@ -79,7 +80,7 @@ func printTrace(p *printer, t shownTrace) {
 			p.printf("  %s  %s  %s\n", stamp(s.At), p.step(s.Step), line)
 		}
 		for _, j := range r.Waiting {
-			p.printf("  %-19s  %s  %s\n", j.when(), p.warn(fmt.Sprintf("%-10s", "waiting")), j.next())
+			p.printf("  %-19s  %s  %s\n", when(j), p.warn(fmt.Sprintf("%-10s", "waiting")), next(j))
 		}
 		if r.OpenUntil != nil {
 			p.printf("  %s  until then  the link works\n", stamp(*r.OpenUntil))
@@ -88,7 +89,7 @@ func printTrace(p *printer, t shownTrace) {
 }
 
 // when says when a job is tried.
-func (j shownJob) when() string {
+func when(j adminapi.Job) string {
 	if j.Trying {
 		return "right now"
 	}
@@ -96,7 +97,7 @@ func (j shownJob) when() string {
 }
 
 // next says what a job waits for.
-func (j shownJob) next() string {
+func next(j adminapi.Job) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, ", map[string]string{"mail": "the mail", "change": "the new password", "notice": "a mail about the outcome"}[j.Kind])
 	switch {

@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 )
 
 // completionTime is how long the tabulator key may take.
@@ -28,7 +30,7 @@ func (f *seatFlags) runningSeat(ctx context.Context) *seat {
 func (f *seatFlags) completeJob(cmd *cobra.Command, args []string, _ string) (offers []cobra.Completion, _ cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 	defer cancel()
-	var all shownJobs
+	var all adminapi.Jobs
 	if s := f.runningSeat(ctx); len(args) == 0 && s != nil && s.call(ctx, http.MethodGet, "jobs", nil, &all) == nil {
 		for _, j := range all.Jobs {
 			if isPlainWord(j.ID) {
@@ -43,7 +45,7 @@ func (f *seatFlags) completeJob(cmd *cobra.Command, args []string, _ string) (of
 func (f *seatFlags) completeSite(cmd *cobra.Command, _ []string, _ string) (offers []cobra.Completion, _ cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 	defer cancel()
-	var status shownStatus
+	var status adminapi.Status
 	if s := f.runningSeat(ctx); s != nil && s.call(ctx, http.MethodGet, "status", nil, &status) == nil {
 		for _, id := range status.Sites {
 			if isPlainWord(id) {

@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"bytes"
@@ -15,6 +15,9 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule"
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 )
 
 // checkFlags are the flags of check.
@@ -32,8 +35,8 @@ const (
 
 // A shownCheck is a whole check, for machines.
 type shownCheck struct {
-	OK       bool           `json:"ok"`
-	Findings []shownFinding `json:"findings"`
+	OK       bool               `json:"ok"`
+	Findings []adminapi.Finding `json:"findings"`
 }
 
 func checkCommand() *cobra.Command {
@@ -71,10 +74,10 @@ does not count. Status 2: there was nothing to check, or it was cut off.`,
 }
 
 func (f *checkFlags) run(cmd *cobra.Command) error {
-	all := shownCheck{OK: true, Findings: []shownFinding{}}
+	all := shownCheck{OK: true, Findings: []adminapi.Finding{}}
 	p := newPrinter(cmd.OutOrStdout())
 	told := ""
-	tell := func(n shownFinding) {
+	tell := func(n adminapi.Finding) {
 		all.OK = all.OK && !n.Broken
 		all.Findings = append(all.Findings, n)
 		if !f.json {
@@ -91,7 +94,7 @@ func (f *checkFlags) run(cmd *cobra.Command) error {
 	}
 	var faulty *faultyConfig
 	if errors.As(err, &faulty) {
-		tell(shownFinding{Part: partConfig, Finding: faulty.finding()})
+		tell(faulty.finding())
 	} else if err != nil {
 		return unchecked(cmd, err)
 	}
@@ -138,17 +141,17 @@ func (f *checkFlags) sit(ctx context.Context) (*seat, error) {
 	if f.config == "" && (s != nil || err != nil) {
 		return s, err
 	}
-	about, err := provision(v.config)
+	alone, err := caddymodule.LoadAlone(v.config)
 	if err != nil {
 		return nil, &faultyConfig{err}
 	}
 	if s != nil {
-		var status shownStatus
+		var status adminapi.Status
 		if err := s.call(ctx, http.MethodGet, "status", nil, &status); err == nil && status.Store.Open {
-			about.inUse = status.Store.Key
+			alone.InUse(status.Store.Key)
 		}
 	}
-	return about.seat(v), nil
+	return aloneSeat(alone, v), nil
 }
 
 // A faultyConfig says what is wrong with a configuration that was read.
@@ -164,10 +167,10 @@ func (f *checkFlags) faulty(err error) error {
 	return &faultyConfig{err}
 }
 
-func (e *faultyConfig) finding() Finding {
-	f := Finding{Step: "load", Problem: e.Error(), Cure: "correct it, and check again", Broken: true}
+func (e *faultyConfig) finding() adminapi.Finding {
+	f := adminapi.Finding{Part: adminapi.PartConfig, Step: "load", Problem: e.Error(), Cure: "correct it, and check again", Broken: true}
 	switch {
-	case errors.Is(e.error, errNoReset):
+	case errors.Is(e.error, caddymodule.ErrNoReset):
 		f.Cure = "write the global block `password_reset` and one in the site of your app, as in Caddyfile.example"
 	case strings.Contains(f.Problem, "{env."):
 		f.Problem, _, _ = strings.Cut(f.Problem, ": set it in the environment")
@@ -177,7 +180,7 @@ func (e *faultyConfig) finding() Finding {
 }
 
 // ask reads the findings as they come.
-func (f *checkFlags) ask(ctx context.Context, s *seat, tell func(shownFinding)) error {
+func (f *checkFlags) ask(ctx context.Context, s *seat, tell func(adminapi.Finding)) error {
 	body, err := json.Marshal(map[string]string{"site": f.site, "to": f.to, "dkim_selector": f.selector})
 	if err != nil {
 		return err
@@ -188,7 +191,7 @@ func (f *checkFlags) ask(ctx context.Context, s *seat, tell func(shownFinding)) 
 	}
 	defer answer.Body.Close()
 	for lines := json.NewDecoder(answer.Body); ; {
-		var n shownFinding
+		var n adminapi.Finding
 		err := nextPlain(lines, &n)
 		if errors.Is(err, io.EOF) && ctx.Err() == nil {
 			return nil
@@ -200,7 +203,7 @@ func (f *checkFlags) ask(ctx context.Context, s *seat, tell func(shownFinding)) 
 	}
 }
 
-func printFinding(p *printer, n shownFinding) {
+func printFinding(p *printer, n adminapi.Finding) {
 	mark, text := p.good("ok  "), n.Seen
 	switch {
 	case n.Broken:

@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 )
 
 func jobsCommand() *cobra.Command {
@@ -49,7 +51,7 @@ last attempt came to nothing; of each kind at most 1000 of each site.`,
 			if f.site != "" {
 				path += "?" + url.Values{"site": {f.site}}.Encode()
 			}
-			var all shownJobs
+			var all adminapi.Jobs
 			if err := s.call(cmd.Context(), http.MethodGet, path, nil, &all); err != nil {
 				return err
 			}
@@ -64,7 +66,7 @@ last attempt came to nothing; of each kind at most 1000 of each site.`,
 	return cmd
 }
 
-func printJobs(p *printer, jobs []shownJob, now time.Time) {
+func printJobs(p *printer, jobs []adminapi.Job, now time.Time) {
 	if len(jobs) == 0 {
 		p.printf("nothing waits\n")
 		return
@@ -84,11 +86,11 @@ func printJobs(p *printer, jobs []shownJob, now time.Time) {
 	}
 	p.printf("%-22s  %s%-6s  %-9s  %8s  %8s  %8s  %s\n", "JOB", site("SITE"), "KIND", "REFERENCE", "WAITS", "ATTEMPTS", "NEXT", "LAST OUTCOME")
 	for _, j := range jobs {
-		next := lasting(j.Due.Sub(now))
+		due := lasting(j.Due.Sub(now))
 		if j.Trying {
-			next = "running"
+			due = "running"
 		}
-		line := fmt.Sprintf("%-22s  %s%-6s  %-9s  %8s  %8d  %8s  %s", j.ID, site(j.Site), j.Kind, j.Reference, lasting(now.Sub(j.Queued)), j.Attempts, next, j.Cause)
+		line := fmt.Sprintf("%-22s  %s%-6s  %-9s  %8s  %8d  %8s  %s", j.ID, site(j.Site), j.Kind, j.Reference, lasting(now.Sub(j.Queued)), j.Attempts, due, j.Cause)
 		p.printf("%s\n", strings.TrimRight(line, " "))
 	}
 }
@@ -110,7 +112,7 @@ func lasting(d time.Duration) string {
 // something else.
 func jobPath(id string) (string, error) {
 	if !isPlainWord(id) || strings.ContainsAny(id, ".:/") {
-		return "", errNoJob
+		return "", adminapi.ErrNoJob
 	}
 	return "jobs/" + id, nil
 }
@@ -131,7 +133,7 @@ func jobShowCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var j shownJob
+			var j adminapi.Job
 			if err := s.call(cmd.Context(), http.MethodGet, path, nil, &j); err != nil {
 				return err
 			}
@@ -140,7 +142,7 @@ func jobShowCommand() *cobra.Command {
 			}
 			p := newPrinter(cmd.OutOrStdout())
 			p.printf("%s  %s  %s\n", p.bold(j.ID), j.Kind, j.Reference)
-			p.printf("  site      %s\n  queued    %s\n  next      %s\n  deadline  %s\n  %s\n", j.Site, stamp(j.Queued), j.when(), stamp(j.Deadline), j.next())
+			p.printf("  site      %s\n  queued    %s\n  next      %s\n  deadline  %s\n  %s\n", j.Site, stamp(j.Queued), when(j), stamp(j.Deadline), next(j))
 			return nil
 		},
 	}

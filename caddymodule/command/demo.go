@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"context"
@@ -23,6 +23,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule"
 	"github.com/caddy-password-reset/caddy-password-reset/demo"
 )
 
@@ -79,7 +80,7 @@ Ctrl-C ends the demo, and nothing is kept.
 // start starts everything, Caddy last.
 func (d *demonstration) start(ctx context.Context) error {
 	if example == "" {
-		return errors.New("this Caddy was built without the example: build it with the module itself, not with its package caddymodule alone")
+		return errors.New("this Caddy was built without the example: build it with the module itself, not with its package command alone")
 	}
 	var err error
 	if d.dir, err = os.MkdirTemp("", "password-reset-demo-"); err != nil {
@@ -151,11 +152,11 @@ func (d *demonstration) config(trustedCA string) ([]byte, error) {
 	if err := json.Unmarshal(adapted, &config); err != nil {
 		return nil, err
 	}
-	var app App
+	var app caddymodule.App
 	if err := json.Unmarshal(config.AppsRaw["password_reset"], &app); err != nil {
 		return nil, err
 	}
-	store := &BboltStore{Path: filepath.Join(d.dir, "reset.db")}
+	store := &caddymodule.BboltStore{Path: filepath.Join(d.dir, "reset.db")}
 	app.StoreRaw = caddyconfig.JSONModuleObject(store, "module", "bbolt", nil)
 	app.SMTP.Address, app.SMTP.TLS, app.SMTP.TrustedCA = d.inbox.Addr(), "starttls", trustedCA
 	config.AppsRaw["password_reset"] = caddyconfig.JSON(&app, nil)

@@ -1,4 +1,7 @@
-package caddymodule
+// Package command is `caddy password-reset …`: what an operator does by hand. Each
+// command asks the Caddy that runs through its admin endpoint, and where none does
+// answers itself from the store of the configuration.
+package command
 
 import (
 	"os"

@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"bytes"
@@ -17,6 +17,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule"
+	"github.com/caddy-password-reset/caddy-password-reset/caddymodule/adminapi"
 )
 
 // A seat is from where a command sees and steers: the admin endpoint of the Caddy
@@ -50,7 +53,7 @@ func (f *seatFlags) venue() (venue, error) {
 	if f.address != "" && f.config == "" {
 		return venue{address: f.address, named: true}, nil
 	}
-	if err := quieten(); err != nil {
+	if err := caddymodule.Quieten(); err != nil {
 		return venue{}, err
 	}
 	config, _, _, err := caddycmd.LoadConfig(f.config, f.adapter)
@@ -91,7 +94,7 @@ func (f *seatFlags) open(ctx context.Context) (*seat, error) {
 // openToRestore is open where there may be no store yet.
 func (f *seatFlags) openToRestore(ctx context.Context) (*seat, error) {
 	s, err := f.open(ctx)
-	if errors.Is(err, errNoStoreYet) {
+	if errors.Is(err, caddymodule.ErrNoStoreYet) {
 		err = nil
 	}
 	return s, err
@@ -174,7 +177,7 @@ func (e *seatError) Error() string { return e.message }
 
 // do sends one request. The caller closes the body of its answer.
 func (s *seat) do(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
-	r, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1"+adminPath+path, body)
+	r, err := http.NewRequestWithContext(ctx, method, "http://127.0.0.1"+adminapi.Path+path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +192,7 @@ func (s *seat) do(ctx context.Context, method, path string, body io.Reader) (*ht
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminBody))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, adminapi.MaxBody))
 	if err != nil {
 		return nil, err
 	}
