@@ -25,6 +25,9 @@ elsewhere. FILE must not exist; - is the standard output.`,
 		Example: `  caddy password-reset export reset-$(date +%F).db
   caddy password-reset export - | ssh backup 'cat > reset.db'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := os.Lstat(args[0]); err == nil && args[0] != "-" {
+				return errFileExists(args[0]) // before a copy is made for nothing
+			}
 			// Ctrl-C leaves no half of a copy behind.
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()

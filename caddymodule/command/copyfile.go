@@ -16,9 +16,6 @@ func writeCopy(stdout io.Writer, name string, from io.Reader) (n int64, err erro
 	if name == "-" {
 		return io.Copy(stdout, from)
 	}
-	if _, err := os.Lstat(name); err == nil {
-		return 0, errFileExists(name)
-	}
 	part, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".part-*") // 0600
 	if err != nil {
 		return 0, err
