@@ -171,11 +171,12 @@ var (
 
 func masked(r reply, login string) string {
 	raw := moment.ReplaceAll(r.Raw, []byte("$1: -"))
-	raw = reference.ReplaceAll(raw, []byte("REFE-RENCE"))
 	raw = cookie.ReplaceAllFunc(raw, func(line []byte) []byte {
 		name, value, _ := bytes.Cut(line, []byte("="))
 		return fmt.Appendf(nil, "%s=%d bytes", name, len(value))
 	})
+	// After the cookies: what is sealed in one may look like a reference.
+	raw = reference.ReplaceAll(raw, []byte("REFE-RENCE"))
 	for _, form := range []string{login, url.QueryEscape(login)} {
 		raw = bytes.ReplaceAll(raw, []byte(form), []byte("LOGIN"))
 	}
