@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -215,16 +216,16 @@ func TestRevokeAMailThatMoves(t *testing.T) {
 		if err != nil || place < 500 {
 			t.Fatalf("alice's mail is number %d of those that wait (%v): the test tests nothing", place, err)
 		}
-		looks := 0
-		watched.after = func() {
-			if looks++; looks == 2 { // the first looks for the records of the login
-				watched.after = nil
+		var looks atomic.Int32
+		watched.then(func() {
+			if looks.Add(1) == 2 { // the first looks for the records of the login
+				watched.then(nil)
 				dir.slow.Store(true)
 				if err := w.services[0].RetryJob(context.Background(), waiting[place].ID); err != nil {
 					t.Error(err)
 				}
 			}
-		}
+		})
 		if done := w.revoke("alice"); done.Mails != 1 {
 			t.Errorf("revoked %+v", done)
 		}
@@ -251,16 +252,26 @@ func (d *slowDirectory) Lookup(ctx context.Context, login string) ([]reset.Accou
 	return d.directory.Lookup(ctx, login)
 }
 
-// A watchedStore calls after when somebody has read.
+// A watchedStore calls what then has set when somebody has read.
 type watchedStore struct {
 	kv.Store
+	mu    sync.Mutex
 	after func()
+}
+
+func (s *watchedStore) then(after func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.after = after
 }
 
 func (s *watchedStore) View(ctx context.Context, fn func(kv.Reader) error) error {
 	err := s.Store.View(ctx, fn)
-	if s.after != nil {
-		s.after()
+	s.mu.Lock()
+	after := s.after
+	s.mu.Unlock()
+	if after != nil {
+		after()
 	}
 	return err
 }
